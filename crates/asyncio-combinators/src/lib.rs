@@ -1,0 +1,1 @@
+//! gather, wait, wait_for, timeout, shield, as_completed, task groups and async generators.

@@ -1,0 +1,88 @@
+//! What a task waits for: said by the future that suspends, read by the executor that polled it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+
+/// A kind of wait, such as `Lock.acquire`. Make one `static` for each place of code that suspends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WaitKind {
+    name: &'static str,
+}
+
+impl WaitKind {
+    /// A kind with the name that reports show: Python's name of the operation where there is one.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name }
+    }
+
+    /// The name given to [`WaitKind::new`].
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// What a suspended task waits for, and where in the user's code that wait began.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// What kind of operation it is.
+    pub kind: &'static WaitKind,
+    /// Where the operation was called, as far as it could know.
+    pub location: Option<&'static Location<'static>>,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name)?;
+        match self.location {
+            Some(at) => write!(f, " at {at}"),
+            None => Ok(()),
+        }
+    }
+}
+
+thread_local! {
+    static WAIT: Cell<Option<Wait>> = const { Cell::new(None) };
+}
+
+/// Says what the future being polled on this thread is about to wait for.
+///
+/// Call it just before returning `Poll::Pending`. It costs two stores. Where several futures of a task suspend in one
+/// poll, the last report stands.
+#[inline]
+pub fn report_wait(kind: &'static WaitKind, location: Option<&'static Location<'static>>) {
+    let _ = WAIT.try_with(|wait| wait.set(Some(Wait { kind, location })));
+}
+
+/// Takes the last report on this thread. For executors: call it before and after each poll of a task.
+#[inline]
+#[must_use]
+pub fn take_wait() -> Option<Wait> {
+    WAIT.try_with(Cell::take).unwrap_or(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static SLEEP: WaitKind = WaitKind::new("sleep");
+
+    #[test]
+    fn the_last_report_stands_and_is_taken_once() {
+        static LOCK: WaitKind = WaitKind::new("Lock.acquire");
+        report_wait(&LOCK, None);
+        let here = Location::caller();
+        report_wait(&SLEEP, Some(here));
+        let wait = take_wait().unwrap();
+        assert_eq!(wait.to_string(), format!("sleep at {here}"));
+        assert!(take_wait().is_none());
+    }
+
+    #[test]
+    fn a_report_without_a_place_names_the_kind() {
+        report_wait(&SLEEP, None);
+        assert_eq!(take_wait().unwrap().to_string(), "sleep");
+    }
+}

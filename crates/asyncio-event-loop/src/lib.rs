@@ -1,0 +1,1 @@
+//! The event loop: timers, reactor and executor joined.

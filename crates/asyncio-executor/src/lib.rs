@@ -1,0 +1,1 @@
+//! Tasks, cancel scopes, futures and the order of a turn.

@@ -1,0 +1,1 @@
+//! Lock, Event, Condition, Semaphore, Barrier and queues for any single-threaded executor.

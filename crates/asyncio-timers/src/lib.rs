@@ -1,0 +1,1 @@
+//! An ordered queue of timers, and clocks, real and virtual.

@@ -1,0 +1,1 @@
+//! Python's asyncio, at home in Rust.
