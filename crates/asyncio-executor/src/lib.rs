@@ -1,1 +1,44 @@
-//! Tasks, cancel scopes, futures and the order of a turn.
+//! Tasks, cancel scopes, futures and the order of a turn: asyncio's rules, without time and without I/O.
+//!
+//! An [`Executor`] holds a ready queue of task steps and callbacks and runs it a turn at a time, on one thread. It reads no
+//! clock and waits for nothing: an event loop, a test or a GUI steps it. Tasks are one allocation each; cancellation is a
+//! request that code can catch ([`catch_cancelled`]), clean up after with `await`, pass on or refuse.
+
+mod awaitee;
+mod callback;
+mod cancel;
+mod catch;
+mod context_var;
+mod current;
+mod done;
+mod executor;
+mod future;
+mod life;
+mod list;
+mod ready;
+mod scope;
+mod scope_key;
+mod shared;
+mod task;
+mod yield_now;
+
+pub use awaitee::{AwaitLink, Awaitee, Forward, cancel_awaitee};
+pub use callback::Handle;
+pub use cancel::{CancelKind, CancelledError, Never, Raise, Returns};
+pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
+pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
+pub use done::{CallbackId, Watcher};
+pub use executor::{
+    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, TaskFactory, all_tasks, call_soon, create_task,
+    current_task,
+};
+pub use future::Future;
+pub use ready::Entry;
+pub use scope::{Scope, raise};
+pub use scope_key::ScopeKey;
+pub use task::builder::TaskBuilder;
+pub use task::error::{InvalidStateError, TaskError, panic_message};
+pub use task::handle::{Task, TaskHandle, TaskId};
+pub use task::join::Join;
+pub use task::shared::SharedTask;
+pub use yield_now::{YieldNow, yield_now};

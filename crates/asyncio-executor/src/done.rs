@@ -1,0 +1,161 @@
+//! Who wants to know that a task or future is done: its awaiters, watchers and done-callbacks, in order of registration.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::task::Waker;
+
+/// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.
+///
+/// For combinators such as `gather`: the notice costs no allocation.
+pub trait Watcher {
+    /// The one registered with `index` is done.
+    fn finished(self: Rc<Self>, index: usize);
+}
+
+/// Names a done-callback, so that it can be removed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CallbackId(u64);
+
+impl CallbackId {
+    pub(crate) fn next() -> Self {
+        Self(crate::current::next_callback_id())
+    }
+}
+
+/// One registration.
+pub(crate) enum Waiter {
+    /// Wake it. The key tells the awaiters of one future apart.
+    Awaiter(u64, Waker),
+    /// Tell it, in an entry of the ready queue.
+    Watch(Rc<dyn Watcher>, usize),
+    /// Call it, in an entry of the ready queue.
+    Callback(CallbackId, Box<dyn FnOnce()>),
+}
+
+impl Waiter {
+    /// Runs what is not an awaiter.
+    pub(crate) fn run(self) {
+        match self {
+            Self::Awaiter(_, waker) => waker.wake(),
+            Self::Watch(watcher, index) => watcher.finished(index),
+            Self::Callback(_, f) => f(),
+        }
+    }
+
+    fn is_awaiter(&self, key: u64) -> bool {
+        matches!(self, Self::Awaiter(k, _) if *k == key)
+    }
+}
+
+/// The registrations: the first one in place, further ones in a vector. Most tasks have one.
+///
+/// Nothing is dropped, cloned or woken while the list is being changed, because that may run the code of others.
+pub(crate) struct DoneList {
+    first: Cell<Option<Waiter>>,
+    rest: Cell<Option<Box<Vec<Waiter>>>>,
+}
+
+impl DoneList {
+    pub(crate) const fn new() -> Self {
+        Self { first: Cell::new(None), rest: Cell::new(None) }
+    }
+
+    pub(crate) fn push(&self, waiter: Waiter) {
+        match self.first.take() {
+            None if self.is_rest_empty() => self.first.set(Some(waiter)),
+            first => {
+                self.first.set(first);
+                let mut rest = self.rest.take().unwrap_or_default();
+                rest.push(waiter);
+                self.rest.set(Some(rest));
+            }
+        }
+    }
+
+    fn is_rest_empty(&self) -> bool {
+        let rest = self.rest.take();
+        let empty = rest.as_ref().is_none_or(|rest| rest.is_empty());
+        self.rest.set(rest);
+        empty
+    }
+
+    /// Registers the awaiter `key`, or replaces its waker and keeps its place.
+    pub(crate) fn set_awaiter(&self, key: u64, waker: &Waker) {
+        let first = self.first.take();
+        if let Some(Waiter::Awaiter(k, old)) = &first {
+            if *k == key && old.will_wake(waker) {
+                self.first.set(first);
+                return;
+            }
+        }
+        self.first.set(first);
+        let mut fresh = Some(Waiter::Awaiter(key, waker.clone()));
+        let mut old = None;
+        let mut first = self.first.take();
+        let mut rest = self.rest.take();
+        let mut all = first.iter_mut().chain(rest.iter_mut().flat_map(|rest| rest.iter_mut()));
+        if let Some(waiter) = all.find(|waiter| waiter.is_awaiter(key)) {
+            old = fresh.take().map(|fresh| std::mem::replace(waiter, fresh));
+        }
+        self.first.set(first);
+        self.rest.set(rest);
+        if let Some(fresh) = fresh {
+            self.push(fresh);
+        }
+        drop(old);
+    }
+
+    /// Takes out those that `matches` says, and returns how many.
+    fn remove(&self, mut matches: impl FnMut(&Waiter) -> bool) -> usize {
+        let mut first = self.first.take();
+        let mut rest = self.rest.take();
+        let mut removed = Vec::new();
+        if first.as_ref().is_some_and(&mut matches) {
+            removed.extend(first.take());
+        }
+        if let Some(rest) = &mut rest {
+            removed.extend(rest.extract_if(.., |waiter| matches(waiter)));
+        }
+        self.first.set(first);
+        self.rest.set(rest);
+        removed.len()
+    }
+
+    pub(crate) fn remove_awaiter(&self, key: u64) {
+        self.remove(|waiter| waiter.is_awaiter(key));
+    }
+
+    pub(crate) fn remove_callback(&self, id: CallbackId) -> bool {
+        self.remove(|waiter| matches!(waiter, Waiter::Callback(i, _) if *i == id)) > 0
+    }
+
+    pub(crate) fn remove_watcher(&self, watcher: &Rc<dyn Watcher>) {
+        self.remove(|waiter| matches!(waiter, Waiter::Watch(w, _) if Rc::ptr_eq(w, watcher)));
+    }
+
+    /// Takes all registrations.
+    pub(crate) fn take(&self) -> impl Iterator<Item = Waiter> + use<> {
+        let first = self.first.take();
+        let rest = self.rest.take();
+        first.into_iter().chain(rest.into_iter().flat_map(|rest| *rest))
+    }
+
+    /// Takes the only registration, if there is exactly one.
+    pub(crate) fn take_only(&self) -> Option<Waiter> {
+        if self.is_rest_empty() { self.first.take() } else { None }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let first = self.first.take();
+        let empty = first.is_none();
+        self.first.set(first);
+        empty && self.is_rest_empty()
+    }
+}
+
+impl fmt::Debug for DoneList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DoneList").field("empty", &self.is_empty()).finish()
+    }
+}

@@ -1,0 +1,603 @@
+#![expect(unsafe_code, reason = "the executor owns references to tasks that it counts by hand")]
+//! The executor: the ready queue, the list of all tasks, and the order in which a turn runs what is ready.
+//!
+//! It never reads a clock, never waits, and knows no descriptors: somebody steps it (an event loop, a test, a GUI).
+//!
+//! The `SAFETY` comments rest on this: `Inner` is in an `Rc` that the [`Executor`] owns, and lives until the executor has
+//! been closed, which takes every task out of the list and makes `home` null.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::callback::{self, Handle};
+use crate::cancel::{CancelKind, CancelledError};
+use crate::context_var;
+use crate::current;
+use crate::life::{Fate, Life};
+use crate::list::List;
+use crate::ready::{Entry, Ready};
+use crate::scope;
+use crate::shared::{Remote, Shared};
+use crate::task::builder::{self, TaskBuilder};
+use crate::task::error::panic_message;
+use crate::task::handle::{Task, TaskHandle};
+use crate::task::header::{Header, TaskRef};
+use crate::task::step;
+
+/// The executor behind its owner.
+pub(crate) struct Inner {
+    pub(crate) ready: Ready,
+    all: List<Header>,
+    /// Tasks that have not ended.
+    live: Cell<usize>,
+    pub(crate) shared: Arc<Shared>,
+    reporter: RefCell<Option<Rc<dyn Fn(Fault)>>>,
+    factory: RefCell<Option<Rc<TaskFactory>>>,
+    closed: Cell<bool>,
+    /// Whether entries are being run: a task must not be stepped from inside another step of its own.
+    stepping: Cell<bool>,
+}
+
+/// Changes how every task is made: see [`Executor::set_task_factory`].
+pub type TaskFactory = dyn Fn(TaskBuilder) -> TaskBuilder;
+
+/// Runs tasks and callbacks, one turn at a time, on the thread that made it.
+pub struct Executor {
+    inner: Rc<Inner>,
+}
+
+/// What other threads can do with an executor: hand it closures.
+#[derive(Clone)]
+pub struct ExecutorRemote {
+    shared: Arc<Shared>,
+}
+
+/// The executor is gone, and with it what was to run on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExecutorClosed;
+
+impl fmt::Display for ExecutorClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event loop is closed: nothing can be scheduled on it any more")
+    }
+}
+
+impl std::error::Error for ExecutorClosed {}
+
+/// Something went wrong where nobody is there to be told: a panic in a callback, or one that nobody retrieved.
+#[non_exhaustive]
+pub struct Fault {
+    /// What happened.
+    pub message: Cow<'static, str>,
+    /// The payload of the panic, if it was one.
+    pub payload: Option<Box<dyn Any + Send>>,
+    /// The task that it happened in.
+    pub task: Option<TaskHandle>,
+    /// Where the callback was scheduled that it happened in.
+    pub callback: Option<&'static Location<'static>>,
+}
+
+impl Fault {
+    /// A report with a message and nothing else yet.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into(), payload: None, task: None, callback: None }
+    }
+
+    /// With the payload of a panic.
+    #[must_use]
+    pub fn payload(mut self, payload: Box<dyn Any + Send>) -> Self {
+        self.payload = Some(payload);
+        self
+    }
+
+    /// With the task that it happened in.
+    #[must_use]
+    pub fn task(mut self, task: TaskHandle) -> Self {
+        self.task = Some(task);
+        self
+    }
+
+    /// With the place where the callback was scheduled.
+    #[must_use]
+    pub fn callback(mut self, location: &'static Location<'static>) -> Self {
+        self.callback = Some(location);
+        self
+    }
+
+    /// The text of the panic, if there is one.
+    #[must_use]
+    pub fn panic_message(&self) -> Option<&str> {
+        self.payload.as_deref().and_then(panic_message)
+    }
+
+    /// Gives it to the reporter of the current executor, or writes it to standard error.
+    pub fn report(self) {
+        let reporter = with_current(|inner| inner.reporter.borrow().clone()).flatten();
+        match reporter {
+            Some(reporter) => reporter(self),
+            None => eprintln!("asyncio: {self}"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(message) = self.panic_message() {
+            write!(f, ": {message}")?;
+        }
+        if let Some(task) = &self.task {
+            write!(f, "\n  task: {task:?}")?;
+        }
+        if let Some(location) = self.callback {
+            write!(f, "\n  callback: scheduled at {location}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault")
+            .field("message", &self.message)
+            .field("panic", &self.panic_message())
+            .field("task", &self.task)
+            .field("callback", &self.callback)
+            .finish()
+    }
+}
+
+/// Lets `f` see the current executor, if there is one.
+pub(crate) fn with_current<R>(f: impl FnOnce(&Inner) -> R) -> Option<R> {
+    let inner = current::with(|current| current.executor.get());
+    // SAFETY: the current executor is alive while it is current: a guard holds it.
+    unsafe { inner.as_ref() }.map(f)
+}
+
+/// Lets `f` see the current executor.
+#[track_caller]
+pub(crate) fn current_or_panic<R>(what: &str, f: impl FnOnce(&Inner) -> R) -> R {
+    match with_current(f) {
+        Some(result) => result,
+        None => panic!("no running event loop: {what} must be called from inside `asyncio::run`"),
+    }
+}
+
+/// Makes an executor the current one of its thread until it is dropped.
+pub struct Enter<'a> {
+    before: *const Inner,
+    _executor: &'a Executor,
+}
+
+impl Drop for Enter<'_> {
+    fn drop(&mut self) {
+        current::with(|current| current.executor.set(self.before));
+    }
+}
+
+impl Executor {
+    /// A new executor on this thread. `notify` is called, on any thread, when another thread woke a task or sent a
+    /// closure: it makes whoever waits step the executor again.
+    #[must_use]
+    pub fn new(notify: impl Fn() + Send + Sync + 'static) -> Self {
+        asyncio_context::set_probe_source(Some(scope::current_probe));
+        let shared = Arc::new(Shared::new(current::thread(), Box::new(notify)));
+        let inner = Rc::new(Inner {
+            ready: Ready::new(),
+            all: List::new(),
+            live: Cell::new(0),
+            shared,
+            reporter: RefCell::new(None),
+            factory: RefCell::new(None),
+            closed: Cell::new(false),
+            stepping: Cell::new(false),
+        });
+        inner.shared.set_home(Rc::as_ptr(&inner));
+        Self { inner }
+    }
+
+    /// Makes this the executor that `create_task` and its like find, until the guard is dropped.
+    #[must_use]
+    pub fn enter(&self) -> Enter<'_> {
+        let inner: *const Inner = Rc::as_ptr(&self.inner);
+        Enter { before: current::with(|current| current.executor.replace(inner)), _executor: self }
+    }
+
+    /// Makes a task of `future`, to be stepped at the end of the ready queue.
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
+        TaskBuilder::new().spawn_on(&self.inner, future)
+    }
+
+    /// Makes a task as `builder` says.
+    #[track_caller]
+    pub fn spawn_with<F: Future + 'static>(&self, builder: TaskBuilder, future: F) -> Task<F::Output> {
+        builder.spawn_on(&self.inner, future)
+    }
+
+    /// Makes a task of a future that may borrow, and drives it with `drive`, which gets its handle.
+    ///
+    /// When `drive` returns or panics, the future is dropped if the task has not ended. Returns the task, which has
+    /// ended, with its outcome.
+    #[track_caller]
+    pub fn scope<F: Future, R>(
+        &self,
+        builder: TaskBuilder,
+        future: F,
+        drive: impl FnOnce(&TaskHandle) -> R,
+    ) -> (Task<F::Output>, R) {
+        /// Ends the task when it is dropped.
+        struct End<'a, T>(&'a Task<T>);
+        impl<T> Drop for End<'_, T> {
+            fn drop(&mut self) {
+                if self.0.task().state.is_running() {
+                    // Not reachable through this crate's API; going on would leave a future that borrows what is gone.
+                    std::process::abort();
+                }
+                step::abandon(self.0.task(), CancelledError::new(CancelKind::Shutdown));
+            }
+        }
+        // SAFETY: `End` drops the future before this function returns, so before what it borrows.
+        let task = unsafe { builder.spawn_unchecked(&self.inner, future) };
+        let end = End(&task);
+        let result = drive(&task.handle());
+        drop(end);
+        (task, result)
+    }
+
+    /// Puts a closure at the end of the ready queue, to be run in a copy of the current context.
+    #[track_caller]
+    pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
+        callback::schedule(&self.inner, context_var::inherited(), Location::caller(), f)
+    }
+
+    /// How many entries are in the ready queue, after what other threads sent has been put there.
+    pub fn collect_ready(&self) -> usize {
+        self.inner.collect();
+        self.inner.ready.len()
+    }
+
+    /// Whether there is something to run, as far as this thread knows.
+    #[inline]
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        self.inner.ready.len() > 0 || !self.inner.shared.inbox.is_empty() || self.inner.shared.has_calls()
+    }
+
+    /// Runs the first `count` entries of the ready queue. What they make ready stays for the next time.
+    #[inline]
+    ///
+    /// # Panics
+    ///
+    /// When it is called from inside an entry that it runs.
+    pub fn run_ready(&self, count: usize) {
+        let _stepping = self.inner.step_or_panic();
+        for _ in 0..count {
+            let Some(node) = self.inner.ready.pop() else { return };
+            // SAFETY: the entry comes with its reference, and its table knows what it is.
+            unsafe { (node.as_ref().vtable.run)(node) };
+        }
+    }
+
+    /// Like [`run_ready`](Executor::run_ready), with `around` called for each entry: it must call its second argument once.
+    pub fn run_ready_observed(&self, count: usize, mut around: impl FnMut(Entry, &mut dyn FnMut())) {
+        let _stepping = self.inner.step_or_panic();
+        for _ in 0..count {
+            let Some(node) = self.inner.ready.pop() else { return };
+            // SAFETY: the entry is alive, its reference is ours.
+            let entry = unsafe { (node.as_ref().vtable.describe)(node) };
+            let mut node = Some(node);
+            around(entry, &mut || {
+                if let Some(node) = node.take() {
+                    // SAFETY: as in `run_ready`; taken once.
+                    unsafe { (node.as_ref().vtable.run)(node) };
+                }
+            });
+            if let Some(node) = node {
+                // SAFETY: it did not run, so its reference is still ours to drop.
+                unsafe { (node.as_ref().vtable.discard)(node) };
+            }
+        }
+    }
+
+    /// One turn: runs what is ready now. Returns whether more is ready.
+    pub fn turn(&self) -> bool {
+        let _enter = self.enter();
+        let count = self.collect_ready();
+        self.run_ready(count);
+        self.has_ready()
+    }
+
+    /// The tasks that have not ended, in the order in which they were made.
+    #[must_use]
+    pub fn all_tasks(&self) -> Vec<TaskHandle> {
+        self.inner.all_tasks()
+    }
+
+    /// How many tasks have not ended.
+    #[must_use]
+    pub fn live_tasks(&self) -> usize {
+        self.inner.live.get()
+    }
+
+    /// What other threads may have of this executor.
+    #[must_use]
+    pub fn remote(&self) -> ExecutorRemote {
+        ExecutorRemote { shared: self.inner.shared.clone() }
+    }
+
+    /// Sets who is told of panics that nobody else is told of. `None`: standard error.
+    pub fn set_reporter(&self, reporter: Option<Rc<dyn Fn(Fault)>>) {
+        let before = self.inner.reporter.replace(reporter);
+        drop(before);
+    }
+
+    /// Sets a function that every task's builder goes through before the task is made. `None`: no such function.
+    pub fn set_task_factory(&self, factory: Option<Rc<TaskFactory>>) {
+        let before = self.inner.factory.replace(factory);
+        drop(before);
+    }
+
+    /// Ends everything: unfinished tasks are dropped, in order of creation, what is ready is discarded, and whoever holds
+    /// a waker or a handle holds it for nothing from now on. Dropping the executor does the same.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
+    /// Whether it has been closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.closed.get()
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Executor")
+            .field("tasks", &self.live_tasks())
+            .field("ready", &self.inner.ready.len())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+impl ExecutorRemote {
+    /// Runs `f` on the executor's thread, at the end of its ready queue. The order of the calls of one thread is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the executor is gone; `f` is dropped.
+    pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Result<(), ExecutorClosed> {
+        self.shared.call(Box::new(f)).map_err(|_: Remote| ExecutorClosed)
+    }
+
+    /// Makes the executor's owner step it, as if something had been sent.
+    pub fn notify(&self) {
+        self.shared.notify();
+    }
+
+    /// Whether the caller is on the executor's thread.
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.shared.is_home()
+    }
+
+    /// Whether the executor is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+}
+
+impl fmt::Debug for ExecutorRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutorRemote").field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// Says that entries are being run, until it is dropped.
+struct Stepping<'a>(&'a Cell<bool>);
+
+impl Drop for Stepping<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl Inner {
+    fn step_or_panic(&self) -> Stepping<'_> {
+        assert!(
+            !self.stepping.replace(true),
+            "an executor cannot be stepped, and an event loop cannot be run, from inside one of its own tasks or \
+             callbacks: `await` instead"
+        );
+        Stepping(&self.stepping)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    pub(crate) fn factory(&self) -> Option<Rc<TaskFactory>> {
+        self.factory.borrow().clone()
+    }
+
+    /// Takes a new task into the list. It comes with the alive reference.
+    pub(crate) fn adopt(&self, task: &TaskRef) {
+        let header: *const Header = task.as_ptr().as_ptr();
+        // SAFETY: new, so in no list; `forget` takes it out before it is freed or merged.
+        unsafe { self.all.push_back(header) };
+        self.live.set(self.live.get() + 1);
+    }
+
+    /// A task has ended.
+    pub(crate) fn ended(&self) {
+        self.live.set(self.live.get() - 1);
+    }
+
+    /// Takes a task out of the list: it is about to be freed or merged.
+    pub(crate) fn forget(&self, task: &TaskRef) {
+        if task.all.is_linked() {
+            // SAFETY: linked, and it is only ever in the list of its own executor.
+            unsafe { self.all.remove(task.as_ptr().as_ptr()) };
+        }
+    }
+
+    pub(crate) fn all_tasks(&self) -> Vec<TaskHandle> {
+        let mut tasks = Vec::with_capacity(self.live.get());
+        self.all.for_each_ptr(|header| {
+            // SAFETY: a member of the list is alive, and its pointer is to the whole allocation.
+            let task = unsafe { TaskRef::borrow(NonNull::new_unchecked(header.cast_mut())) };
+            if !task.is_done() {
+                tasks.push(TaskHandle::new((*task).clone()));
+            }
+        });
+        tasks
+    }
+
+    /// Puts what other threads woke or sent into the ready queue.
+    #[inline]
+    fn collect(&self) {
+        if !self.shared.inbox.is_empty() {
+            self.settle(self.shared.inbox.take());
+        }
+        if self.shared.has_calls() {
+            for f in self.shared.take_calls() {
+                callback::schedule(self, None, Location::caller(), f);
+            }
+        }
+    }
+
+    /// Settles a chain of allocations from the inbox.
+    fn settle(&self, mut life: *const Life) {
+        while !life.is_null() {
+            // SAFETY: the inbox owns a reference to each, until it is settled.
+            let entry = unsafe { &*life };
+            let next = entry.next();
+            // SAFETY: a `Life` in the inbox is that of a task, pushed through a pointer to the whole allocation.
+            let header = unsafe { TaskRef::of_life(life) };
+            let woken = entry.settle();
+            // SAFETY: the inbox's reference is ours now.
+            let task = unsafe { TaskRef::from_raw(header) };
+            if woken {
+                task.schedule();
+            }
+            life = next;
+        }
+    }
+
+    fn close(&self) {
+        if self.closed.get() {
+            return;
+        }
+        assert!(!self.stepping.get(), "an executor cannot be closed from inside one of its own tasks or callbacks");
+        self.closed.set(true);
+        let error = CancelledError::new(CancelKind::Shutdown);
+        for task in self.all_tasks() {
+            step::abandon(task.task(), error.clone());
+        }
+        while let Some(node) = self.ready.pop() {
+            // SAFETY: the entry comes with its reference.
+            let discard = unsafe { node.as_ref() }.vtable.discard;
+            // SAFETY: as above.
+            unsafe { discard(node) };
+        }
+        drop(self.shared.close_calls());
+        self.settle(self.shared.inbox.close());
+        while let Some(node) = self.ready.pop() {
+            // SAFETY: as above: what `settle` scheduled.
+            let discard = unsafe { node.as_ref() }.vtable.discard;
+            // SAFETY: as above.
+            unsafe { discard(node) };
+        }
+        loop {
+            let Some(header) = NonNull::new(self.all.first().cast_mut()) else { break };
+            // SAFETY: a member of the list is alive. Borrowed: its references are counted elsewhere from now on.
+            let task = unsafe { TaskRef::borrow(header) };
+            self.forget(&task);
+            crate::task::header::retain_shared(task.shared);
+            if task.life.merge() == Fate::Free {
+                // SAFETY: the count says so, and it is merged.
+                unsafe { task.free() };
+            }
+        }
+        self.shared.set_home(ptr::null());
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        debug_assert!(self.closed.get() && self.ready.len() == 0);
+    }
+}
+
+/// The task that is running on this thread.
+///
+/// # In Python
+///
+/// `asyncio.current_task`, in `asyncio/tasks.py`.
+#[must_use]
+pub fn current_task() -> Option<TaskHandle> {
+    let task = NonNull::new(current::with(|current| current.task.get()).cast_mut())?;
+    // SAFETY: the current task is alive while it is current, and its pointer is to the whole allocation.
+    let task = unsafe { TaskRef::borrow(task) };
+    Some(TaskHandle::new((*task).clone()))
+}
+
+/// The tasks of the current executor that have not ended, in the order in which they were made.
+///
+/// # Panics
+///
+/// Without a running event loop.
+///
+/// # In Python
+///
+/// `asyncio.all_tasks`, in `asyncio/tasks.py`, where it is a set.
+#[track_caller]
+#[must_use]
+pub fn all_tasks() -> Vec<TaskHandle> {
+    current_or_panic("`all_tasks`", Inner::all_tasks)
+}
+
+/// Makes a task of `future`: it runs beside its creator, from the next turn on.
+///
+/// Nothing of `future` runs before this function returns. The task lives on when its handle is dropped.
+///
+/// # Panics
+///
+/// Without a running event loop.
+///
+/// # In Python
+///
+/// `asyncio.create_task`, in `asyncio/tasks.py`.
+#[track_caller]
+pub fn create_task<F: Future + 'static>(future: F) -> Task<F::Output> {
+    builder::TaskBuilder::new().spawn(future)
+}
+
+/// Puts a closure at the end of the current executor's ready queue, to be run in a copy of the current context.
+///
+/// # Panics
+///
+/// Without a running event loop.
+///
+/// # In Python
+///
+/// `loop.call_soon`, in `asyncio/base_events.py`.
+#[track_caller]
+pub fn call_soon(f: impl FnOnce() + 'static) -> Handle {
+    let location = Location::caller();
+    current_or_panic("`call_soon`", |inner| callback::schedule(inner, context_var::inherited(), location, f))
+}

@@ -1,0 +1,92 @@
+#![expect(unsafe_code, reason = "an intrusive queue follows pointers between its entries")]
+//! The ready queue: what runs next, first in, first out; task steps and callbacks alike.
+//!
+//! An entry is a [`Node`] inside an allocation that the queue holds a reference to, from [`Ready::push`] until
+//! [`Ready::pop`] hands it on. Rules: a node is in the queue at most once at a time (its owner keeps a flag); the queue's
+//! reference keeps it valid; everything happens on one thread, and pushing and popping run nobody's code.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+
+use crate::task::handle::TaskHandle;
+
+/// The head of everything that can be in the ready queue. It is the first field of its `repr(C)` container.
+pub(crate) struct Node {
+    next: Cell<*const Node>,
+    pub(crate) vtable: &'static NodeVTable,
+}
+
+/// What can be done with an entry whose container only it knows.
+pub(crate) struct NodeVTable {
+    /// Runs the entry, consuming the queue's reference.
+    pub(crate) run: unsafe fn(NonNull<Node>),
+    /// Drops the queue's reference without running.
+    pub(crate) discard: unsafe fn(NonNull<Node>),
+    /// Says what it is, for reports of slow callbacks.
+    pub(crate) describe: unsafe fn(NonNull<Node>) -> Entry,
+}
+
+/// What an entry of the ready queue is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Entry {
+    /// A step of a task, or its done-callbacks.
+    Task(TaskHandle),
+    /// A callback, and where it was scheduled.
+    Callback(&'static Location<'static>),
+}
+
+pub(crate) struct Ready {
+    head: Cell<*const Node>,
+    tail: Cell<*const Node>,
+    len: Cell<usize>,
+}
+
+impl Node {
+    pub(crate) const fn new(vtable: &'static NodeVTable) -> Self {
+        Self { next: Cell::new(ptr::null()), vtable }
+    }
+}
+
+impl Ready {
+    pub(crate) const fn new() -> Self {
+        Self { head: Cell::new(ptr::null()), tail: Cell::new(ptr::null()), len: Cell::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// # Safety
+    ///
+    /// `node` is the first field of the container that its vtable expects, is in no queue, and comes with a reference.
+    #[inline]
+    pub(crate) unsafe fn push(&self, node: NonNull<Node>) {
+        let node: *const Node = node.as_ptr();
+        // SAFETY: valid by the caller's promise.
+        unsafe { &*node }.next.set(ptr::null());
+        let tail = self.tail.replace(node);
+        // SAFETY: the tail is in the queue, which holds a reference to it.
+        match unsafe { tail.as_ref() } {
+            Some(tail) => tail.next.set(node),
+            None => self.head.set(node),
+        }
+        self.len.set(self.len.get() + 1);
+    }
+
+    /// The first entry, with the queue's reference to it.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<NonNull<Node>> {
+        let head = NonNull::new(self.head.get().cast_mut())?;
+        // SAFETY: the head is in the queue, which holds a reference to it.
+        let next = unsafe { head.as_ref() }.next.get();
+        self.head.set(next);
+        if next.is_null() {
+            self.tail.set(ptr::null());
+        }
+        self.len.set(self.len.get() - 1);
+        Some(head)
+    }
+}

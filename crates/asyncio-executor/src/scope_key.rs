@@ -1,0 +1,91 @@
+#![expect(unsafe_code, reason = "the table turns a key back into the scope it was issued for")]
+//! Keys of scopes: how a timer or a task group reaches a scope that may be gone by then.
+//!
+//! A table of the thread holds, for each key in use, a pointer to its scope and a generation. A scope revokes its key
+//! when it leaves the tree, which is before it dies; so a slot whose generation matches points to a live scope.
+
+use std::cell::RefCell;
+use std::ptr;
+
+use crate::awaitee::Forward;
+use crate::cancel::CancelledError;
+use crate::scope::ScopeNode;
+
+/// Names a [`Scope`](crate::Scope), for as long as it is in the tree of scopes. Copied freely; bound to its thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScopeKey {
+    index: u32,
+    generation: u32,
+}
+
+/// One slot: free if its pointer is null.
+struct Slot {
+    generation: u32,
+    scope: *const ScopeNode,
+}
+
+pub(crate) struct Table {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+impl Table {
+    pub(crate) const fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+fn with<R>(f: impl FnOnce(&mut Table) -> R) -> Option<R> {
+    crate::current::SCOPES.try_with(|table: &RefCell<Table>| f(&mut table.borrow_mut())).ok()
+}
+
+impl ScopeKey {
+    /// A key for a pinned scope, which revokes it before it dies.
+    pub(crate) fn issue(scope: &ScopeNode) -> Self {
+        with(|table| {
+            let index = table.free.pop().unwrap_or_else(|| {
+                table.slots.push(Slot { generation: 0, scope: ptr::null() });
+                // Four billion suspended timeouts do not fit in memory.
+                u32::try_from(table.slots.len() - 1).expect("more than 2^32 scopes have a key at once")
+            });
+            let slot = &mut table.slots[index as usize];
+            slot.scope = scope;
+            Self { index, generation: slot.generation }
+        })
+        .unwrap_or(Self { index: u32::MAX, generation: u32::MAX })
+    }
+
+    pub(crate) fn revoke(self) {
+        with(|table| {
+            if let Some(slot) = table.slots.get_mut(self.index as usize) {
+                if slot.generation == self.generation {
+                    slot.scope = ptr::null();
+                    slot.generation = slot.generation.wrapping_add(1);
+                    table.free.push(self.index);
+                }
+            }
+        });
+    }
+
+    /// Asks for the cancellation of what is suspended inside the scope, and counts the request in its task.
+    ///
+    /// Returns `false`, and does nothing, if the scope is over.
+    pub fn cancel(self, error: CancelledError) -> bool {
+        let scope = with(|table| {
+            table
+                .slots
+                .get(self.index as usize)
+                .filter(|slot| slot.generation == self.generation)
+                .map(|slot| slot.scope)
+        })
+        .flatten()
+        .unwrap_or(ptr::null());
+        // SAFETY: the generation matches, so the scope has not revoked its key: it is alive and pinned.
+        let Some(scope) = (unsafe { scope.as_ref() }) else { return false };
+        let mut forward = Forward::new();
+        scope.cancel(error, &mut forward);
+        // The scope is not used from here on: what follows may run the code of others.
+        forward.run();
+        true
+    }
+}

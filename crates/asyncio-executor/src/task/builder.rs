@@ -1,0 +1,112 @@
+#![expect(unsafe_code, reason = "a task may be made of a future that borrows, by who drops it in time")]
+//! How a task is made: name, context, eager start.
+
+use std::future::Future;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::context_var::{self, Context};
+use crate::executor::{Inner, current_or_panic};
+use crate::task::cell::{self, Parts};
+use crate::task::handle::Task;
+use crate::task::header::TaskRef;
+use crate::task::step;
+
+/// How a task is to be made. Start with [`Task::builder`].
+///
+/// # In Python
+///
+/// The keyword arguments of `asyncio.create_task`.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder makes nothing before `spawn`"]
+pub struct TaskBuilder {
+    name: Option<Box<str>>,
+    eager_start: Option<bool>,
+    context: Option<Context>,
+}
+
+impl TaskBuilder {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The name that reports show. The default is `Task-1`, `Task-2` and so on.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// Whether the first step runs at once, inside `spawn`. A task that ends in it never enters the ready queue.
+    ///
+    /// This changes the order of things: see `asyncio.eager_task_factory`.
+    pub fn eager_start(mut self, eager: bool) -> Self {
+        self.eager_start = Some(eager);
+        self
+    }
+
+    /// The context to run in. Without this call, it is a copy of the current one.
+    pub fn context(mut self, context: Context) -> Self {
+        self.context = Some(context);
+        self
+    }
+
+    /// Makes the task.
+    ///
+    /// # Panics
+    ///
+    /// Without a running event loop.
+    #[track_caller]
+    pub fn spawn<F: Future + 'static>(self, future: F) -> Task<F::Output> {
+        let location = Location::caller();
+        // SAFETY: `'static`: it borrows nothing.
+        current_or_panic("`create_task`", |inner| unsafe { self.make(inner, future, location) })
+    }
+
+    #[track_caller]
+    pub(crate) fn spawn_on<F: Future + 'static>(self, inner: &Inner, future: F) -> Task<F::Output> {
+        // SAFETY: `'static`: it borrows nothing.
+        unsafe { self.make(inner, future, Location::caller()) }
+    }
+
+    /// # Safety
+    ///
+    /// The future is dropped before what it borrows.
+    #[track_caller]
+    pub(crate) unsafe fn spawn_unchecked<F: Future>(self, inner: &Inner, future: F) -> Task<F::Output> {
+        // SAFETY: by the caller's promise.
+        unsafe { self.make(inner, future, Location::caller()) }
+    }
+
+    /// # Safety
+    ///
+    /// As for `spawn_unchecked`.
+    unsafe fn make<F: Future>(self, inner: &Inner, future: F, location: &'static Location<'static>) -> Task<F::Output> {
+        assert!(!inner.is_closed(), "the event loop is closed: no task can be made on it any more");
+        let this = match inner.factory() {
+            Some(factory) => Rc::clone(&factory)(self),
+            None => self,
+        };
+        let eager = this.eager_start.unwrap_or(false);
+        let parts = Parts {
+            shared: &inner.shared,
+            // The alive reference, the handle, and the one in the queue.
+            references: if eager { 2 } else { 3 },
+            queued: !eager,
+            location,
+            context: this.context.or_else(context_var::inherited),
+            name: this.name,
+        };
+        // SAFETY: by the caller's promise.
+        let header = unsafe { cell::allocate(future, parts) };
+        // SAFETY: the handle's reference.
+        let task = unsafe { TaskRef::from_raw(header) };
+        inner.adopt(&task);
+        if eager {
+            step::step(&task);
+        } else {
+            // SAFETY: the node is the first field of the header, and comes with the third reference.
+            unsafe { inner.ready.push(header.cast()) };
+        }
+        Task::new(task)
+    }
+}

@@ -1,0 +1,350 @@
+#![expect(unsafe_code, reason = "references to a task are counted by hand")]
+//! The header of a task's allocation, and the counted reference to it.
+//!
+//! One allocation holds the [`Header`] and behind it the future, later its output (`cell.rs`). References to it are
+//! counted in two halves (`life.rs`). At home they are [`TaskRef`]s; anywhere they can be `Waker`s.
+//!
+//! Rules:
+//!
+//! 1. A `TaskRef` exists on the owner's thread only (it is `!Send`); it owns one reference; so the header it derefs to
+//!    is alive. Its pointer was made from the whole allocation.
+//! 2. Until it is done, a task is kept alive by a reference of its executor's (the *alive* reference), given back by
+//!    `complete`.
+//! 3. Fields other than `life` are touched on the owner's thread only. When another thread frees the allocation, it is
+//!    merged, so done or shut down: the scope has been orphaned (its probe's slot is given back, its slots are empty),
+//!    the context, the waiters and the stage are gone, the link is detached. What is left is plain data and the name.
+//! 4. The allocation is a member of its executor's list until it is merged or freed by the owner. So the executor can
+//!    merge all that is left when it closes.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::Waker;
+
+use asyncio_context::Wait;
+
+use crate::awaitee::{Forward, Link};
+use crate::cancel::CancelledError;
+use crate::context_var::Context;
+use crate::current;
+use crate::done::DoneList;
+use crate::executor::Inner;
+use crate::life::{Fate, Life};
+use crate::list::{Linked, Links};
+use crate::ready::Node;
+use crate::scope::ScopeBase;
+use crate::shared::Shared;
+use crate::task::cell::VTable;
+use crate::task::state::State;
+
+/// What a task is, whatever its future.
+#[repr(C)]
+pub(crate) struct Header {
+    /// First, so that a pointer to the header is a pointer to the node.
+    pub(crate) node: Node,
+    pub(crate) life: Life,
+    pub(crate) shared: NonNull<Shared>,
+    pub(crate) state: State,
+    cancelling: Cell<u32>,
+    pub(crate) all: Links<Header>,
+    pub(crate) id: u64,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) scope: ScopeBase,
+    /// Who awaits this task through its `Task<T>`: the link in that scope's list.
+    pub(crate) link: Link,
+    pub(crate) done: DoneList,
+    pub(crate) context: Cell<Option<Context>>,
+    name: Cell<Option<Box<str>>>,
+    pub(crate) wait: Cell<Option<Wait>>,
+}
+
+impl Linked for Header {
+    fn links(&self) -> &Links<Self> {
+        &self.all
+    }
+}
+
+impl Header {
+    pub(crate) fn new(
+        vtable: &'static VTable,
+        shared: &Arc<Shared>,
+        references: u32,
+        queued: bool,
+        location: &'static Location<'static>,
+        context: Option<Context>,
+        name: Option<Box<str>>,
+    ) -> Self {
+        Self {
+            node: Node::new(&vtable.node),
+            life: Life::new(references),
+            // From `as_ptr`, so that the count can be reached through it.
+            shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc is never null"),
+            state: State::new(queued),
+            cancelling: Cell::new(0),
+            all: Links::new(),
+            id: current::next_task_id(),
+            location,
+            scope: ScopeBase::new(),
+            link: Link::of_task(),
+            done: DoneList::new(),
+            context: Cell::new(context),
+            name: Cell::new(name),
+            wait: Cell::new(None),
+        }
+    }
+
+    pub(crate) fn vtable(&self) -> &'static VTable {
+        let vtable: *const VTable = std::ptr::from_ref(self.node.vtable).cast();
+        // SAFETY: a header is made with the `node` field of a static `VTable`, which is its first field.
+        unsafe { &*vtable }
+    }
+
+    /// What other threads know of the executor, alive as long as a reference to the task is.
+    pub(crate) fn shared(&self) -> &Shared {
+        // SAFETY: the executor keeps it alive until it has merged the task; from then on the task does (`life.rs`).
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// The executor, unless it is gone.
+    pub(crate) fn home(&self) -> Option<&Inner> {
+        // SAFETY: `home` is null once the executor is gone, and this is its thread.
+        unsafe { self.shared().home().as_ref() }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let name = self.name.take();
+        let text = name.as_deref().map_or_else(|| format!("Task-{}", self.id), str::to_owned);
+        self.name.set(name);
+        text
+    }
+
+    pub(crate) fn set_name(&self, name: &str) {
+        self.name.set(Some(name.into()));
+    }
+
+    pub(crate) fn cancelling(&self) -> u32 {
+        self.cancelling.get()
+    }
+
+    pub(crate) fn count_request(&self) {
+        self.cancelling.set(self.cancelling.get().saturating_add(1));
+    }
+
+    /// Takes one request back; at zero, what is still a flag is withdrawn.
+    pub(crate) fn uncancel(&self) -> u32 {
+        let left = self.cancelling.get().saturating_sub(1);
+        if self.cancelling.replace(left) == 1 && !self.state.is_done() {
+            self.scope.withdraw_flags();
+        }
+        left
+    }
+
+    pub(crate) fn is_awake(&self) -> bool {
+        self.state.is_awake()
+    }
+
+    pub(crate) fn set_flagged(&self) {
+        self.state.set_flagged();
+    }
+
+    /// Whether `waker` is this task's own.
+    pub(crate) fn is_waker(&self, waker: &Waker) -> bool {
+        waker.data() == std::ptr::from_ref(self).cast()
+    }
+}
+
+/// A counted reference to a task, at home.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+/// A reference to a task that somebody else counts.
+pub(crate) struct Borrowed<'a>(ManuallyDrop<TaskRef>, PhantomData<&'a Header>);
+
+impl Deref for Borrowed<'_> {
+    type Target = TaskRef;
+
+    fn deref(&self) -> &TaskRef {
+        &self.0
+    }
+}
+
+impl Deref for TaskRef {
+    type Target = Header;
+
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: rule 1.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl TaskRef {
+    /// Takes over a reference.
+    ///
+    /// # Safety
+    ///
+    /// `header` points to the whole allocation, this is the owner's thread, and the caller gives one reference away.
+    pub(crate) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// Gives the reference to the caller.
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// Uses a task without counting.
+    ///
+    /// # Safety
+    ///
+    /// As for `from_raw`, but the reference stays with somebody else and outlives `'a`.
+    pub(crate) unsafe fn borrow<'a>(header: NonNull<Header>) -> Borrowed<'a> {
+        Borrowed(ManuallyDrop::new(Self(header)), PhantomData)
+    }
+
+    /// The task around a link.
+    ///
+    /// # Safety
+    ///
+    /// `link` is the field of a live header, and was made from a pointer to its whole allocation.
+    pub(crate) unsafe fn of_link(link: *const Link) -> Self {
+        // SAFETY: inside the allocation by the caller's promise.
+        let header = unsafe { link.byte_sub(std::mem::offset_of!(Header, link)) }.cast::<Header>().cast_mut();
+        // SAFETY: inside an allocation, so not null.
+        let header = unsafe { NonNull::new_unchecked(header) };
+        // SAFETY: a link is attached while its `Task<T>` holds a reference.
+        let task = unsafe { Self::borrow(header) };
+        (*task).clone()
+    }
+
+    /// The task around a `Life` from the inbox.
+    ///
+    /// # Safety
+    ///
+    /// `life` is the field of a live header, made from a pointer to its whole allocation.
+    pub(crate) unsafe fn of_life(life: *const Life) -> NonNull<Header> {
+        // SAFETY: inside the allocation by the caller's promise.
+        let header = unsafe { life.byte_sub(std::mem::offset_of!(Header, life)) }.cast::<Header>().cast_mut();
+        // SAFETY: inside an allocation, so not null.
+        unsafe { NonNull::new_unchecked(header) }
+    }
+
+    /// Puts the task into the ready queue, unless it is there or done or its executor is gone.
+    #[inline]
+    pub(crate) fn schedule(&self) {
+        if self.state.transition_to_queued() {
+            self.push();
+        }
+    }
+
+    /// Pushes the node with a reference of its own. The state says `QUEUED` already.
+    pub(crate) fn push(&self) {
+        match self.home() {
+            Some(home) => {
+                let node = self.clone().into_raw().cast::<Node>();
+                // SAFETY: the node is the first field, it comes with a reference, and it was in no queue: the caller
+                // made the transition.
+                unsafe { home.ready.push(node) };
+            }
+            None => self.state.transition_from_queue(),
+        }
+    }
+
+    /// A request was delivered to one of the scopes: the next step raises it.
+    pub(crate) fn delivered(&self) {
+        self.state.set_delivered();
+        if !self.state.is_running() {
+            self.schedule();
+        }
+    }
+
+    /// Makes a request for cancellation of this task. It does nothing to a task that is done.
+    pub(crate) fn take_request(&self, error: &CancelledError, forward: &mut Forward) {
+        // A task that failed and is cancelled later is not reported: somebody knows.
+        self.state.set_quiet_if_done();
+        if !self.state.is_done() {
+            self.count_request();
+            self.scope.request(error.clone(), forward);
+        }
+    }
+
+    /// Asks for cancellation. Returns whether the task accepted, which is whether it was not done.
+    pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
+        let accepts = !self.state.is_done();
+        let mut forward = Forward::new();
+        self.take_request(error, &mut forward);
+        forward.run();
+        accepts
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state.is_done()
+    }
+
+    /// Frees the allocation.
+    ///
+    /// # Safety
+    ///
+    /// No reference is left. On a thread other than the owner's, it is merged.
+    #[cold]
+    pub(crate) unsafe fn free(&self) {
+        let merged = self.life.is_merged();
+        if !merged {
+            if let Some(home) = self.home() {
+                home.forget(self);
+            }
+        }
+        let shared = self.shared;
+        // SAFETY: no reference is left, and it is in no list: merging took it out, or the line above did.
+        unsafe { (self.vtable().dealloc)(self.0) };
+        if merged {
+            // SAFETY: counted when it was merged.
+            unsafe { release_shared(shared) };
+        }
+    }
+}
+
+impl Clone for TaskRef {
+    #[inline]
+    fn clone(&self) -> Self {
+        self.life.retain();
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    #[inline]
+    fn drop(&mut self) {
+        let fate = self.life.release(|| {
+            if let Some(home) = self.home() {
+                home.forget(self);
+            }
+            retain_shared(self.shared);
+        });
+        if fate == Fate::Free {
+            // SAFETY: the count says so.
+            unsafe { self.free() };
+        }
+    }
+}
+
+/// Lets a merged allocation own a reference to what it needs to know of its executor.
+pub(crate) fn retain_shared(shared: NonNull<Shared>) {
+    // SAFETY: it was made from an `Arc`, and it is alive: see `Header::shared`.
+    unsafe { Arc::increment_strong_count(shared.as_ptr().cast_const()) };
+}
+
+/// # Safety
+///
+/// The caller owns a reference counted by [`retain_shared`].
+pub(crate) unsafe fn release_shared(shared: NonNull<Shared>) {
+    // SAFETY: by the caller's promise.
+    unsafe { Arc::decrement_strong_count(shared.as_ptr().cast_const()) };
+}

@@ -1,0 +1,64 @@
+#![expect(unsafe_code, reason = "the type of a task's output is known by its handle only")]
+//! Taking the outcome of a task, and `Join`, which waits for it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::awaitee::Link;
+use crate::scope;
+use crate::task::cell;
+use crate::task::error::TaskError;
+use crate::task::handle::Task;
+use crate::task::header::TaskRef;
+
+/// The outcome of a task whose output is `T`, which `Task<T>` vouches for, if it is there and nobody took it before.
+pub(crate) fn take<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
+    // SAFETY: done and not taken, says the transition; called by `Task<T>` with its own `T`, and `Task<T>` is only made
+    // for a future whose output is `T`.
+    task.state.transition_to_taken().then(|| unsafe { cell::take_output::<T>(task) })
+}
+
+/// Says that the current scope waits for the task, through the link in the task's header.
+pub(crate) fn attach(task: &TaskRef) {
+    // SAFETY: the caller's reference keeps the header alive.
+    let link = unsafe { &raw const (*task.as_ptr().as_ptr()).link };
+    // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped.
+    unsafe { Link::attach(link) };
+}
+
+/// Waits for a task and gives its outcome as a `Result`: see [`Task::join`].
+///
+/// It tells "the task was cancelled" (an `Err`) from "I was cancelled" (raised here). If a cancellation of the awaiting
+/// task was passed on to the awaited one, and that one ended cancelled because of it, the cancellation is raised.
+#[must_use = "a future does nothing before it is awaited"]
+#[derive(Debug)]
+pub struct Join<T> {
+    task: Option<Task<T>>,
+}
+
+impl<T> Join<T> {
+    pub(crate) fn new(task: Task<T>) -> Self {
+        Self { task: Some(task) }
+    }
+}
+
+impl<T> Future for Join<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let task = self.task.as_mut().expect("`Join` is not polled again after it has completed");
+        match task.poll_outcome(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready((Err(TaskError::Cancelled(error)), true)) => {
+                self.task = None;
+                scope::raise(error);
+                Poll::Pending
+            }
+            Poll::Ready((outcome, _)) => {
+                self.task = None;
+                Poll::Ready(outcome)
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `SharedTask`: a task that any number of others can await.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use asyncio_context::{WaitKind, report_wait};
+
+use crate::awaitee::{AwaitLink, Awaitee, Forward};
+use crate::cancel::CancelledError;
+use crate::current;
+use crate::scope;
+use crate::task::error::{TaskError, panic_message};
+use crate::task::handle::{Task, TaskHandle};
+use crate::task::header::TaskRef;
+
+static AWAIT_SHARED: WaitKind = WaitKind::new("a shared task");
+
+/// A task awaited by many. Each awaiter gets a clone of the value; see [`Task::shared`].
+///
+/// As in Python, a cancellation of one awaiter is passed on to the task, and reaches all the others: wrap it in `shield`
+/// where that is not wanted.
+///
+/// # In Python
+///
+/// Every `asyncio.Task` can be awaited many times.
+pub struct SharedTask<T> {
+    inner: Rc<Inner<T>>,
+    /// The registration of this clone as an awaiter.
+    link: Option<AwaitLink>,
+    key: u64,
+}
+
+struct Inner<T> {
+    handle: TaskHandle,
+    task: RefCell<Task<T>>,
+    outcome: RefCell<Option<Outcome<T>>>,
+}
+
+#[derive(Clone)]
+enum Outcome<T> {
+    Value(T),
+    Cancelled(CancelledError),
+    /// Panics cannot be cloned: the first awaiter gets the payload, the others its text.
+    Panicked(String),
+}
+
+impl<T> SharedTask<T> {
+    pub(crate) fn new(task: Task<T>) -> Self {
+        Self {
+            inner: Rc::new(Inner { handle: task.handle(), task: RefCell::new(task), outcome: RefCell::new(None) }),
+            link: None,
+            key: current::next_callback_id(),
+        }
+    }
+
+    pub(crate) fn task(&self) -> &TaskRef {
+        self.inner.handle.task()
+    }
+
+    /// An untyped handle of the task.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.inner.handle.clone()
+    }
+}
+
+impl<T: Clone> SharedTask<T> {
+    /// The outcome, if the task is done.
+    pub fn try_result(&self) -> Option<Result<T, TaskError>> {
+        if !self.inner.handle.done() {
+            return None;
+        }
+        let taken = self.inner.task.borrow_mut().try_result();
+        if let Some(taken) = taken {
+            let (outcome, result) = match taken {
+                Ok(value) => (Outcome::Value(value.clone()), Ok(value)),
+                Err(TaskError::Cancelled(error)) => (Outcome::Cancelled(error.clone()), Err(error.into())),
+                Err(TaskError::Panicked(payload)) => {
+                    let text = panic_message(payload.as_ref()).unwrap_or("the task panicked").to_owned();
+                    (Outcome::Panicked(text), Err(TaskError::Panicked(payload)))
+                }
+                Err(error) => return Some(Err(error)),
+            };
+            *self.inner.outcome.borrow_mut() = Some(outcome);
+            return Some(result);
+        }
+        let outcome = self.inner.outcome.borrow();
+        outcome.as_ref().map(|outcome| match outcome {
+            Outcome::Value(value) => Ok(value.clone()),
+            Outcome::Cancelled(error) => Err(error.clone().into()),
+            Outcome::Panicked(text) => Err(TaskError::Panicked(Box::new(text.clone()))),
+        })
+    }
+}
+
+/// The task as something to be awaited.
+struct Shared(TaskHandle);
+
+impl Awaitee for Shared {
+    fn accepts(&self) -> bool {
+        !self.0.done()
+    }
+
+    fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward) {
+        forward.task(&self.0, error);
+    }
+
+    fn describe(&self) -> String {
+        format!("task {:?}", self.0.name())
+    }
+}
+
+impl<T: Clone> Future for SharedTask<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.try_result() {
+            None => {
+                let this = &mut *self;
+                this.task().done.set_awaiter(this.key, cx.waker());
+                let handle = &this.inner.handle;
+                this.link.get_or_insert_with(|| AwaitLink::new(Rc::new(Shared(handle.clone())))).attach();
+                report_wait(&AWAIT_SHARED, None);
+                Poll::Pending
+            }
+            Some(outcome) => {
+                self.link = None;
+                match outcome {
+                    Ok(value) => Poll::Ready(value),
+                    Err(TaskError::Cancelled(error)) => {
+                        scope::raise(error);
+                        Poll::Pending
+                    }
+                    Err(TaskError::Panicked(payload)) => resume_unwind(payload),
+                    Err(TaskError::InvalidState(error)) => panic!("{error}"),
+                }
+            }
+        }
+    }
+}
+
+impl<T> Clone for SharedTask<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), link: None, key: current::next_callback_id() }
+    }
+}
+
+impl<T> Drop for SharedTask<T> {
+    fn drop(&mut self) {
+        if self.link.is_some() && !self.inner.handle.done() {
+            self.task().done.remove_awaiter(self.key);
+        }
+    }
+}
+
+impl<T> fmt::Debug for SharedTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.handle.fmt(f)
+    }
+}

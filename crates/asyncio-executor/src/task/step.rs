@@ -1,0 +1,275 @@
+#![expect(unsafe_code, reason = "a step calls the functions that know the type of the future")]
+//! A step of a task, from the ready queue to its suspension or its end.
+//!
+//! The `SAFETY` comments rest on this: a step is the only code that polls or replaces the stage of a task that is not
+//! done; it sets `RUNNING` for that time, and a task that is running is never stepped again (it may be queued).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::task::Context;
+
+use asyncio_context::take_wait;
+
+use crate::awaitee::Forward;
+use crate::callback;
+use crate::cancel::CancelledError;
+use crate::current;
+use crate::done::Waiter;
+use crate::executor::Fault;
+use crate::scope::{Entered, NoScope};
+use crate::task::error::TaskError;
+use crate::task::handle::TaskHandle;
+use crate::task::header::{Header, TaskRef};
+use crate::task::state::{Attention, End};
+use crate::task::waker;
+
+/// Makes a task the current one, and puts the former one back when dropped.
+struct Current(*const Header);
+
+impl Current {
+    fn new(task: &TaskRef) -> Self {
+        Self(current::with(|current| current.task.replace(task.as_ptr().as_ptr())))
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        current::with(|current| current.task.set(self.0));
+    }
+}
+
+/// Runs an entry of the ready queue: a step, or the done-callbacks of a task that has ended.
+#[inline]
+pub(crate) fn run(task: TaskRef) {
+    if task.is_done() {
+        task.state.transition_from_queue();
+        notify(&task);
+    } else {
+        step(&task);
+    }
+}
+
+/// One step.
+pub(crate) fn step(task: &TaskRef) {
+    let first = task.state.transition_to_running();
+    let end = {
+        let _current = Current::new(task);
+        if first {
+            if let Some(error) = task.scope.take_flag() {
+                let end = raise(task, error);
+                complete(task, end);
+                return;
+            }
+        } else if task.state.take_flagged() {
+            let mut forward = Forward::new();
+            task.scope.deliver_flags(&mut forward);
+            forward.run();
+        }
+        match task.scope.take_pending() {
+            Some(error) => Some(raise(task, error)),
+            None => poll(task),
+        }
+    };
+    match end {
+        Some(end) => complete(task, end),
+        None => {
+            task.wait.set(take_wait());
+            if let Some(attention) = task.state.transition_to_suspended() {
+                suspend(task, attention);
+            }
+        }
+    }
+}
+
+/// Polls the future once.
+fn poll(task: &TaskRef) -> Option<End> {
+    let waker = waker::borrow(task);
+    let mut cx = Context::from_waker(&waker);
+    let _ = take_wait();
+    let polled = {
+        let _scope = Entered::new(&task.scope);
+        // SAFETY: see the header of this file.
+        catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().poll)(task.as_ptr(), &mut cx) }))
+    };
+    let ready = match polled {
+        Ok(ready) => ready,
+        Err(payload) => return Some(fail(task, payload)),
+    };
+    if let Some(error) = task.scope.take_raised() {
+        return Some(raise(task, error));
+    }
+    if !ready {
+        return None;
+    }
+    // A request that came during this last step: the value is dropped.
+    match task.scope.take_flag() {
+        Some(error) => Some(raise(task, error)),
+        None => Some(End::Value),
+    }
+}
+
+/// Ends the task cancelled, dropping its future or value. A panic of a destructor wins.
+fn raise(task: &TaskRef, error: CancelledError) -> End {
+    // SAFETY: see the header of this file.
+    match catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().replace)(task.as_ptr(), None) })) {
+        Ok(()) => {
+            // SAFETY: as above; the stage is empty, so nothing of the user's is dropped.
+            unsafe { (task.vtable().replace)(task.as_ptr(), Some(TaskError::Cancelled(error))) };
+            End::Cancelled
+        }
+        Err(payload) => fail(task, payload),
+    }
+}
+
+/// Ends the task with a panic. A second panic, of a destructor, is dropped: the first one tells more.
+fn fail(task: &TaskRef, payload: Box<dyn std::any::Any + Send>) -> End {
+    // SAFETY: see the header of this file.
+    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().replace)(task.as_ptr(), None) }));
+    // SAFETY: as above; the stage is empty.
+    unsafe { (task.vtable().replace)(task.as_ptr(), Some(TaskError::Panicked(payload))) };
+    End::Panicked
+}
+
+/// The task was suspended with requests about.
+#[cold]
+fn suspend(task: &TaskRef, attention: Attention) {
+    if task.state.is_queued() {
+        // Its next step delivers what is still a flag, and may reach what this one did not.
+        return;
+    }
+    if attention.flagged && task.state.take_flagged() {
+        let mut forward = Forward::new();
+        task.scope.deliver_flags(&mut forward);
+        forward.run();
+    } else if attention.delivered {
+        let mut forward = Forward::new();
+        if !task.scope.escalate(&mut forward) {
+            task.state.clear_delivered();
+        }
+        forward.run();
+    }
+}
+
+/// The task is over: everybody who waits is told, in the order in which they came.
+pub(crate) fn complete(task: &TaskRef, end: End) {
+    task.state.transition_to_done(end);
+    task.scope.orphan();
+    task.wait.set(None);
+    drop(task.context.take());
+    if let Some(home) = task.home() {
+        home.ended();
+    }
+    match task.done.take_only() {
+        None => dispatch(task),
+        Some(Waiter::Awaiter(_, waker)) => waker.wake(),
+        Some(waiter) => {
+            queue_notices(task, std::iter::once(waiter), &mut false);
+        }
+    }
+    if !task.state.has_handle() {
+        discard_output(task);
+    }
+    // SAFETY: the alive reference, which is given back exactly here.
+    drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
+}
+
+/// Wakes awaiters and queues watchers and callbacks, in order. A run of those shares one entry of the ready queue.
+fn dispatch(task: &TaskRef) {
+    let mut own_entry_used = false;
+    let mut run = Vec::new();
+    for waiter in task.done.take() {
+        match waiter {
+            Waiter::Awaiter(_, waker) => {
+                queue_notices(task, run.drain(..), &mut own_entry_used);
+                waker.wake();
+            }
+            other => run.push(other),
+        }
+    }
+    queue_notices(task, run.drain(..), &mut own_entry_used);
+}
+
+/// Queues watchers and callbacks of a task that has just ended: in the task's own entry of the ready queue, which needs
+/// no allocation, the first time, unless it is still there for a step that will not take place.
+fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>, own_entry_used: &mut bool) {
+    if waiters.len() == 0 {
+        return;
+    }
+    if !*own_entry_used && task.state.transition_to_notifying() {
+        *own_entry_used = true;
+        waiters.for_each(|waiter| task.done.push(waiter));
+        task.push();
+    } else if let Some(home) = task.home() {
+        let waiters: Vec<Waiter> = waiters.collect();
+        callback::schedule(home, None, task.location, move || waiters.into_iter().for_each(run_waiter));
+    }
+}
+
+fn notify(task: &TaskRef) {
+    for waiter in task.done.take() {
+        run_waiter(waiter);
+    }
+}
+
+/// Runs a watcher or callback. A panic goes to the executor's reporter, not to those who come after.
+fn run_waiter(waiter: Waiter) {
+    let _task = NoTask::new();
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiter.run())) {
+        Fault::new("exception in a done-callback").payload(payload).report();
+    }
+}
+
+/// While callbacks run there is no current task.
+pub(crate) struct NoTask {
+    before: *const Header,
+    _scope: NoScope,
+}
+
+impl NoTask {
+    pub(crate) fn new() -> Self {
+        Self { before: current::with(|current| current.task.replace(ptr::null())), _scope: NoScope::new() }
+    }
+}
+
+impl Drop for NoTask {
+    fn drop(&mut self) {
+        current::with(|current| current.task.set(self.before));
+    }
+}
+
+/// Drops the output of a task that is done and whose outcome nobody can take any more, reporting a panic.
+pub(crate) fn discard_output(task: &TaskRef) {
+    if !task.state.transition_to_taken() {
+        return;
+    }
+    // SAFETY: done, and the transition says that the outcome is ours.
+    let payload = catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().discard_output)(task.as_ptr()) }));
+    match payload {
+        Ok(Some(payload)) if !task.state.is_quiet() => {
+            Fault::new("task exception was never retrieved")
+                .payload(payload)
+                .task(TaskHandle::new(task.clone()))
+                .report();
+        }
+        Ok(_) => {}
+        // The destructor of an output that nobody wanted.
+        Err(payload) => {
+            Fault::new("exception while a task's output was dropped")
+                .payload(payload)
+                .task(TaskHandle::new(task.clone()))
+                .report();
+        }
+    }
+}
+
+/// Ends a task that will not be stepped any more, because its executor closes.
+pub(crate) fn abandon(task: &TaskRef, error: CancelledError) {
+    if !task.is_done() {
+        task.state.transition_to_running();
+        let end = {
+            let _current = Current::new(task);
+            raise(task, error)
+        };
+        complete(task, end);
+    }
+}

@@ -1,0 +1,124 @@
+#![expect(unsafe_code, reason = "a waker is a counted pointer behind a table of functions")]
+//! Wakers of tasks: cheap on the loop's own thread, safe on any other, also after the task or the loop is gone.
+//!
+//! The data pointer of a waker is the pointer to the task's whole allocation, with one reference in its count. Each
+//! function asks first which thread it is on. At home it goes through [`TaskRef`], with plain counters; abroad it touches
+//! nothing but `life` and the `Sync` part of [`Shared`](crate::shared::Shared). Why that is enough: `life.rs`.
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use crate::life::Fate;
+use crate::task::header::{Borrowed, Header, TaskRef};
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// A waker that lives as long as a reference that somebody else counts.
+pub(crate) struct BorrowedWaker<'a>(ManuallyDrop<Waker>, PhantomData<&'a TaskRef>);
+
+impl Deref for BorrowedWaker<'_> {
+    type Target = Waker;
+
+    fn deref(&self) -> &Waker {
+        &self.0
+    }
+}
+
+/// The waker of a task, for the duration of a step.
+#[inline]
+pub(crate) fn borrow(task: &TaskRef) -> BorrowedWaker<'_> {
+    // SAFETY: the table keeps the contract of `RawWakerVTable`; the waker is never dropped, so it needs no reference.
+    let waker = unsafe { Waker::new(task.as_ptr().as_ptr().cast_const().cast(), &VTABLE) };
+    BorrowedWaker(ManuallyDrop::new(waker), PhantomData)
+}
+
+/// The header that a waker points to.
+///
+/// # Safety
+///
+/// `data` is that of a waker of this table, with a reference that outlives `'a`.
+unsafe fn header<'a>(data: *const ()) -> &'a Header {
+    // SAFETY: by the caller's promise.
+    unsafe { &*data.cast::<Header>() }
+}
+
+/// The task of a waker, if this is its thread.
+///
+/// # Safety
+///
+/// As for [`header`].
+unsafe fn at_home<'a>(data: *const ()) -> Option<Borrowed<'a>> {
+    // SAFETY: by the caller's promise.
+    let header = unsafe { header(data) };
+    // SAFETY: it is never null; and the thread was compared.
+    header.shared().is_home().then(|| unsafe { borrowed(data) })
+}
+
+/// # Safety
+///
+/// As for [`header`], on the owner's thread.
+unsafe fn borrowed<'a>(data: *const ()) -> Borrowed<'a> {
+    // SAFETY: a waker's data is never null.
+    let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
+    // SAFETY: by the caller's promise.
+    unsafe { TaskRef::borrow(task) }
+}
+
+/// # Safety: the contract of `RawWakerVTable`.
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: called on a live waker.
+    match unsafe { at_home(data) } {
+        Some(task) => task.life.retain(),
+        // SAFETY: called on a live waker.
+        None => unsafe { header(data) }.life.retain_foreign(),
+    }
+    RawWaker::new(data, &VTABLE)
+}
+
+/// # Safety: the contract of `RawWakerVTable`.
+unsafe fn wake(data: *const ()) {
+    // SAFETY: called on a live waker.
+    unsafe { wake_by_ref(data) };
+    // SAFETY: called on a live waker, which is used up.
+    unsafe { drop_waker(data) };
+}
+
+/// # Safety: the contract of `RawWakerVTable`.
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: called on a live waker.
+    if let Some(task) = unsafe { at_home(data) } {
+        task.schedule();
+        return;
+    }
+    // SAFETY: called on a live waker.
+    let header = unsafe { header(data) };
+    let shared = header.shared();
+    let fate = header.life.wake_foreign(&shared.inbox, || shared.notify());
+    // The caller's reference is still counted.
+    debug_assert_eq!(fate, Fate::Keep);
+}
+
+/// # Safety: the contract of `RawWakerVTable`.
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: called on a live waker.
+    match unsafe { at_home(data) } {
+        Some(task) => {
+            // SAFETY: the waker's reference is used up here.
+            drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
+        }
+        None => {
+            // SAFETY: called on a live waker.
+            let header = unsafe { header(data) };
+            // Read before the count: the allocation may be gone right after it. `Shared` stays: a reference to the
+            // allocation that is not merged is one more than the owner's, and a merged one owns a reference to it.
+            let shared = header.shared();
+            if header.life.release_foreign(&shared.inbox, || shared.notify()) == Fate::Free {
+                // SAFETY: the last reference, and merged: only merged allocations are freed abroad.
+                unsafe { borrowed(data).free() };
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What must hold of the executor, stepped by hand.
+
+mod cancel;
