@@ -8,7 +8,7 @@ use crate::cli::Failure;
 use crate::json::{self, Json};
 use crate::process;
 
-/// Folders whose content is made by tools.
+/// What tools make: folders, and the file that stands for `.git` in a second work tree.
 const SKIPPED: &[&str] = &[".git", "target", "__pycache__", ".venv"];
 
 /// A crate of the workspace.
@@ -88,10 +88,13 @@ pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
+            if SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+                continue;
+            }
             let kind = entry.file_type()?;
             if kind.is_file() {
                 found.push(entry.path());
-            } else if kind.is_dir() && !SKIPPED.iter().any(|skipped| entry.file_name() == *skipped) {
+            } else if kind.is_dir() {
                 folders.push(entry.path());
             }
         }
