@@ -1,7 +1,7 @@
 //! Running other programs, cargo above all.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::cli::{Failure, Outcome};
@@ -42,6 +42,28 @@ pub fn run(mut command: Command) -> Outcome {
     println!("$ {shown}");
     let status = command.status().map_err(|error| Failure::while_doing(format!("cannot start `{shown}`"), error))?;
     if status.success() { Ok(()) } else { Err(Failure::Failed(format!("`{shown}` failed ({status})"))) }
+}
+
+/// Runs tests with their output shown, and says how many passed; fails if one of them does.
+pub fn run_tests(mut command: Command) -> Result<usize, Failure> {
+    let shown = show(&command);
+    println!("$ {shown}");
+    let failed = |error| Failure::while_doing(format!("cannot run `{shown}`"), error);
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+    let mut passed = 0;
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
+        let line = line.map_err(failed)?;
+        passed += passed_of(&line);
+        println!("{line}");
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() { Ok(passed) } else { Err(Failure::Failed(format!("`{shown}` failed ({status})"))) }
+}
+
+/// The number in `test result: ok. 3 passed; …`; 0 in any other line.
+fn passed_of(line: &str) -> usize {
+    let number = line.strip_prefix("test result: ok. ").and_then(|rest| rest.split(" passed").next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// What a command prints; its errors are shown.
@@ -87,6 +109,12 @@ mod tests {
         let mut command = cargo_of("nightly", &["test", "--workspace"]);
         command.env("A", "b c");
         assert_eq!(show(&command), "A=\"b c\" rustup run nightly cargo test --workspace");
+    }
+
+    #[test]
+    fn the_tests_that_passed_are_counted() {
+        assert_eq!(passed_of("test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured"), 12);
+        assert_eq!(passed_of("test it::works ... ok"), 0);
     }
 
     #[test]

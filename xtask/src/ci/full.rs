@@ -1,7 +1,10 @@
 //! The sections that `--full` adds: they take long, or need tools that not every machine has.
 
+use std::process::Command;
+
 use crate::ci::{Done, Section, Verdict};
-use crate::process::{cargo, cargo_of, exists, run, with_rustflags};
+use crate::cli::Failure;
+use crate::process::{cargo, cargo_of, exists, run, run_tests, with_rustflags};
 use crate::workspace::{self, Crate};
 
 pub const SECTIONS: &[Section] = &[
@@ -17,11 +20,12 @@ pub const SECTIONS: &[Section] = &[
 const HOST: &str = "x86_64-unknown-linux-gnu";
 const ON_HOST: bool = cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"));
 
-/// A thousand times proptest's default of 256: about an hour instead of seconds, for what happens once in a million.
+/// A thousand times proptest's default of 256: longer than a change can wait, for what happens once in many thousands.
 const LONG_PROPERTY_CASES: &str = "256000";
 
-/// The exit code of valgrind for what it found itself, which no test runner uses.
-const VALGRIND_EXIT: &str = "97";
+/// Only what is lost for certain counts: the threads of the test runner leave more. The exit code is one that no test
+/// runner uses.
+const VALGRIND: &str = "valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=97";
 
 fn skipped(reason: impl Into<String>) -> Verdict {
     Ok(Done::Skipped(reason.into()))
@@ -29,10 +33,6 @@ fn skipped(reason: impl Into<String>) -> Verdict {
 
 fn has_toolchain(toolchain: &str) -> bool {
     exists("rustup", &["run", toolchain, "cargo", "--version"])
-}
-
-fn packages(crates: &[Crate]) -> impl Iterator<Item = &str> {
-    crates.iter().flat_map(|krate| ["--package", krate.name.as_str()])
 }
 
 /// The oldest Rust that the workspace promises.
@@ -47,19 +47,35 @@ fn msrv() -> Verdict {
     run(cargo_of(version, &["check", "--workspace", "--target-dir", "target/msrv"])).map(|()| Done::Passed)
 }
 
-/// The models of the cross-thread parts, in all interleavings.
+/// The models of the cross-thread parts, in all interleavings: the tests with `loom` in their path.
 fn loom() -> Verdict {
-    let crates = workspace::crates_with(|source| source.contains("asyncio_loom"))?;
+    let crates = workspace::crates_with(|source| source.contains("cfg(") && source.contains("asyncio_loom"))?;
     if crates.is_empty() {
         return skipped("no crate has `cfg(asyncio_loom)`");
     }
-    let mut command = cargo(&["test", "--release", "--lib", "--target-dir", "target/loom"]);
-    command.args(packages(&crates)).arg("loom");
-    without_lto(&mut command);
-    run(with_rustflags(command, "--cfg asyncio_loom")).map(|()| Done::Passed)
+    named(&crates, "loom", || {
+        let mut command = cargo(&["test", "--release", "--lib", "--target-dir", "target/loom"]);
+        without_lto(&mut command);
+        with_rustflags(command, "--cfg asyncio_loom")
+    })
 }
 
-/// The tests that are named for leaks. Only what is lost for certain counts: threads of the test runner leave more.
+/// Runs the tests with `name` in their path, crate by crate; a crate in which there is none fails.
+fn named(crates: &[Crate], name: &str, command: impl Fn() -> Command) -> Verdict {
+    let mut failures = Vec::new();
+    for krate in crates {
+        let mut command = command();
+        command.args(["--package", &krate.name, name]);
+        match run_tests(command) {
+            Ok(0) => failures.push(format!("{} has no test with `{name}` in its path, and should", krate.name)),
+            Ok(_) => {}
+            Err(failure) => failures.push(failure.to_string()),
+        }
+    }
+    if failures.is_empty() { Ok(Done::Passed) } else { Err(Failure::Failed(failures.join("\n"))) }
+}
+
+/// The tests with `leak` in their path.
 fn valgrind() -> Verdict {
     if !ON_HOST {
         return skipped(format!("only set up for {HOST}"));
@@ -67,18 +83,20 @@ fn valgrind() -> Verdict {
     if !exists("valgrind", &["--version"]) {
         return skipped("valgrind is not installed");
     }
-    let names_leaks = |line: &str| line.trim_start().starts_with("fn ") && line.contains("leak");
-    let crates = workspace::crates_with(|source| source.lines().any(names_leaks))?;
+    let crates = workspace::crates_with(has_leak_test)?;
     if crates.is_empty() {
         return skipped("no test has `leak` in its name");
     }
-    let mut command = cargo(&["test", "--lib", "--tests"]);
-    command.args(packages(&crates)).arg("leak");
-    let valgrind =
-        format!("valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode={VALGRIND_EXIT}");
-    let host = HOST.to_uppercase().replace('-', "_");
-    command.env(format!("CARGO_TARGET_{host}_RUNNER"), valgrind);
-    run(command).map(|()| Done::Passed)
+    named(&crates, "leak", || {
+        let mut command = cargo(&["test", "--lib", "--tests"]);
+        command.env(format!("CARGO_TARGET_{}_RUNNER", HOST.to_uppercase().replace('-', "_")), VALGRIND);
+        command
+    })
+}
+
+fn has_leak_test(source: &str) -> bool {
+    let name = |rest: &'_ str| rest.lines().find(|line| line.contains("fn ")).is_some_and(|line| line.contains("leak"));
+    source.split("#[test]").skip(1).any(name)
 }
 
 /// All tests with memory errors and leaks made fatal.
@@ -104,6 +122,17 @@ fn long_properties() -> Verdict {
 }
 
 /// Each test binary would be linked as a whole, for minutes, and its speed is of no interest.
-fn without_lto(command: &mut std::process::Command) {
+fn without_lto(command: &mut Command) {
     command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tests_are_asked_for_leaks_in_their_name() {
+        assert!(has_leak_test("#[test]\n#[ignore]\nfn nothing_leaks() {}\n"));
+        assert!(!has_leak_test("fn leak() {}\n#[test]\nfn works() {\n    leak();\n}\n"));
+    }
 }

@@ -18,7 +18,7 @@ const UNFINISHED: &[&str] = &["todo", "dbg", "unimplemented"];
 pub fn check(path: &str, source: &str) -> Vec<Finding> {
     let code = code_of(source);
     let mut findings = check_name(path);
-    if !source.starts_with("//!") {
+    if !after_attributes(source).starts_with("//!") {
         findings.push(Finding::error(path, 1, "does not say what it is; start it with a sentence after `//!`"));
     }
     let lines = source.lines().count();
@@ -37,6 +37,17 @@ pub fn check(path: &str, source: &str) -> Vec<Finding> {
     findings.extend(check_unsafe(path, &code));
     findings.extend(check_lint_attributes(path, &code));
     findings
+}
+
+/// The source from its first line on that is no attribute of the file, which may stand above what the file is.
+fn after_attributes(source: &str) -> &str {
+    let mut rest = source;
+    while rest.starts_with("#![")
+        && let Some(end) = rest.find("]\n")
+    {
+        rest = &rest[end + 2..];
+    }
+    rest
 }
 
 fn check_name(path: &str) -> Vec<Finding> {
@@ -116,7 +127,11 @@ mod tests {
     #[test]
     fn a_source_starts_with_what_it_is() {
         assert!(messages("//! What it is.\n").is_empty());
+        assert!(
+            messages("#![expect(\n    missing_docs,\n    reason = \"b\"\n)]\n#![no_std]\n//! What it is.\n").is_empty()
+        );
         found("fn f() {}\n", 1, "//!");
+        found("#![no_std]\nfn f() {}\n", 1, "//!");
     }
 
     #[test]
