@@ -1,7 +1,7 @@
 //! Running other programs, cargo above all.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::cli::{Failure, Outcome};
@@ -79,10 +79,9 @@ pub fn output(mut command: Command) -> Result<String, Failure> {
     String::from_utf8(output.stdout).map_err(|error| Failure::while_doing(format!("the output of `{shown}`"), error))
 }
 
-/// Whether a program can be started and says that it is fine.
-pub fn exists(program: &str, arguments: &[&str]) -> bool {
-    let status: io::Result<_> =
-        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+/// Whether a command can be started and says that all is fine.
+pub fn exists(mut command: Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -119,6 +118,6 @@ mod tests {
 
     #[test]
     fn a_program_that_is_missing_does_not_exist() {
-        assert!(!exists("there-is-no-program-of-this-name", &[]));
+        assert!(!exists(Command::new("there-is-no-program-of-this-name")));
     }
 }

@@ -48,10 +48,8 @@ impl Attribute {
 /// all the same. In place of a wrong function stands an empty one, so that nothing else is said about its absence.
 pub fn expand(attribute: Attribute, options: TokenStream, item: TokenStream) -> TokenStream {
     let mut tokens = TokenStream::new();
-    let options = Options::parse(attribute, options).unwrap_or_else(|diagnostic| {
-        tokens.extend(diagnostic.into_tokens());
-        Options::default()
-    });
+    let (options, wrong) = Options::parse(attribute, options);
+    tokens.extend(wrong.map(Diagnostic::into_tokens));
     match runner(attribute, &options, item.clone()) {
         Ok(function) => tokens.extend(function),
         Err(diagnostic) => {

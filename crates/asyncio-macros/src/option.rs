@@ -15,20 +15,22 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads `name`, `name = value` and so on, between commas.
-    pub fn parse(attribute: Attribute, tokens: TokenStream) -> Result<Self> {
+    /// Reads `name`, `name = value` and so on, between commas. What is wrong is left out, and the first of it returned.
+    pub fn parse(attribute: Attribute, tokens: TokenStream) -> (Self, Option<Diagnostic>) {
         let mut options = Self::default();
+        let mut wrong = None;
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut parts = tokens.split(|token| is_punct(token, ',')).peekable();
         while let Some(part) = parts.next() {
-            match part.split_first() {
-                Some((name, value)) => options.set(attribute, name, value)?,
+            let read = match part.split_first() {
+                Some((name, value)) => options.set(attribute, name, value),
                 // After a comma at the end, or in empty brackets.
-                None if parts.peek().is_none() => {}
-                None => return Err(Diagnostic::new(Span::call_site(), "an option is missing before a comma")),
-            }
+                None if parts.peek().is_none() => Ok(()),
+                None => Err(Diagnostic::new(Span::call_site(), "an option is missing before a comma")),
+            };
+            wrong = wrong.or(read.err());
         }
-        Ok(options)
+        (options, wrong)
     }
 
     fn set(&mut self, attribute: Attribute, name: &TokenTree, value: &[TokenTree]) -> Result<()> {

@@ -32,7 +32,7 @@ fn skipped(reason: impl Into<String>) -> Verdict {
 }
 
 fn has_toolchain(toolchain: &str) -> bool {
-    exists("rustup", &["run", toolchain, "cargo", "--version"])
+    exists(cargo_of(toolchain, &["--version"]))
 }
 
 /// The oldest Rust that the workspace promises.
@@ -47,27 +47,27 @@ fn msrv() -> Verdict {
     run(cargo_of(version, &["check", "--workspace", "--target-dir", "target/msrv"])).map(|()| Done::Passed)
 }
 
-/// The models of the cross-thread parts, in all interleavings: the tests with `loom` in their path.
+/// The models of the cross-thread parts, in all interleavings: the tests in modules named `models` or for loom.
 fn loom() -> Verdict {
     let crates = workspace::crates_with(|source| source.contains("cfg(") && source.contains("asyncio_loom"))?;
     if crates.is_empty() {
         return skipped("no crate has `cfg(asyncio_loom)`");
     }
-    named(&crates, "loom", || {
+    named(&crates, &["loom", "models"], || {
         let mut command = cargo(&["test", "--release", "--lib", "--target-dir", "target/loom"]);
         without_lto(&mut command);
         with_rustflags(command, "--cfg asyncio_loom")
     })
 }
 
-/// Runs the tests with `name` in their path, crate by crate; a crate in which there is none fails.
-fn named(crates: &[Crate], name: &str, command: impl Fn() -> Command) -> Verdict {
+/// Runs the tests with one of the `names` in their path, crate by crate; a crate in which there is none fails.
+fn named(crates: &[Crate], names: &[&str], command: impl Fn() -> Command) -> Verdict {
     let mut failures = Vec::new();
     for krate in crates {
         let mut command = command();
-        command.args(["--package", &krate.name, name]);
+        command.args(["--package", &krate.name, "--"]).args(names);
         match run_tests(command) {
-            Ok(0) => failures.push(format!("{} has no test with `{name}` in its path, and should", krate.name)),
+            Ok(0) => failures.push(format!("{} has no test named for {}; name one so", krate.name, names.join(" or "))),
             Ok(_) => {}
             Err(failure) => failures.push(failure.to_string()),
         }
@@ -80,14 +80,16 @@ fn valgrind() -> Verdict {
     if !ON_HOST {
         return skipped(format!("only set up for {HOST}"));
     }
-    if !exists("valgrind", &["--version"]) {
+    let mut version = Command::new("valgrind");
+    version.arg("--version");
+    if !exists(version) {
         return skipped("valgrind is not installed");
     }
     let crates = workspace::crates_with(has_leak_test)?;
     if crates.is_empty() {
         return skipped("no test has `leak` in its name");
     }
-    named(&crates, "leak", || {
+    named(&crates, &["leak"], || {
         let mut command = cargo(&["test", "--lib", "--tests"]);
         command.env(format!("CARGO_TARGET_{}_RUNNER", HOST.to_uppercase().replace('-', "_")), VALGRIND);
         command

@@ -2,7 +2,7 @@
 
 use crate::ci::{Done, Section, Verdict};
 use crate::cli::Failure;
-use crate::process::{cargo, run, with_rustflags};
+use crate::process::{cargo, exists, run, with_rustflags};
 use crate::workspace::{self, Crate};
 use crate::{deps, layers, tidy};
 
@@ -11,8 +11,7 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "tidy", run: || tidy::run().map(|()| Done::Passed) },
     Section { name: "layers", run: || layers::run().map(|()| Done::Passed) },
     Section { name: "deps", run: || deps::run().map(|()| Done::Passed) },
-    // Lints are denied after the `--`: flags in the environment would build the dependencies again.
-    Section { name: "clippy", run: || passes(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]) },
+    Section { name: "clippy", run: clippy },
     Section { name: "tests", run: || passes(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]) },
     Section { name: "doctests", run: || passes(&["test", "--workspace", "--no-fail-fast", "--doc"]) },
     Section { name: "examples", run: || passes(&["build", "--workspace", "--examples"]) },
@@ -26,10 +25,26 @@ fn passes(arguments: &[&str]) -> Verdict {
 }
 
 fn format() -> Verdict {
-    if !crate::process::exists("cargo", &["fmt", "--version"]) {
+    if !exists(cargo(&["fmt", "--version"])) {
         return Ok(Done::Skipped("rustfmt is not installed".into()));
     }
     passes(&["fmt", "--all", "--check"])
+}
+
+/// Warnings are denied after the `--`: flags in the environment would build the dependencies again.
+const DENY: [&str; 3] = ["--", "-D", "warnings"];
+
+fn has_clippy() -> bool {
+    exists(cargo(&["clippy", "--version"]))
+}
+
+fn clippy() -> Verdict {
+    if !has_clippy() {
+        return Ok(Done::Skipped("clippy is not installed".into()));
+    }
+    let mut command = cargo(&["clippy", "--workspace", "--all-targets"]);
+    command.args(DENY);
+    run(command).map(|()| Done::Passed)
 }
 
 fn docs() -> Verdict {
@@ -39,14 +54,15 @@ fn docs() -> Verdict {
 }
 
 /// Checks each crate alone, so that no other crate turns on what it forgot; and tests it with everything turned on if
-/// that is more than the default.
+/// that is more than the default. With clippy, where a warning fails: what only another feature uses is a warning.
 fn features() -> Verdict {
+    let clippy = has_clippy();
     let mut failures = Vec::new();
     for krate in workspace::crates()? {
         for flags in combinations(&krate) {
-            let mut arguments = vec!["check", "--quiet", "--package", &krate.name];
-            arguments.extend(flags);
-            failures.extend(run(cargo(&arguments)).err());
+            let mut command = cargo(&[if clippy { "clippy" } else { "check" }, "--quiet", "--package", &krate.name]);
+            command.args(flags).args(if clippy { DENY.as_slice() } else { &[] });
+            failures.extend(run(command).err());
         }
         if !krate.has_all_features_by_default() {
             let arguments = ["test", "--package", &krate.name, "--all-features", "--lib", "--bins", "--tests"];
