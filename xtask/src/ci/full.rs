@@ -23,6 +23,13 @@ const ON_HOST: bool = cfg!(all(target_arch = "x86_64", target_os = "linux", targ
 /// A thousand times proptest's default of 256: longer than a change can wait, for what happens once in many thousands.
 const LONG_PROPERTY_CASES: &str = "256000";
 
+/// How often a model takes the processor away where a thread would not have given it up. Two find nearly every mistake,
+/// each more multiplies the time, and without a bound a model of thirty lines runs for minutes. A
+/// bound in the environment goes first.
+const PREEMPTIONS: &str = "3";
+/// Where loom reads it.
+const BOUND: &str = "LOOM_MAX_PREEMPTIONS";
+
 /// Only what is lost for certain counts: the threads of the test runner leave more. The exit code is one that no test
 /// runner uses.
 const VALGRIND: &str = "valgrind --quiet --leak-check=full --errors-for-leak-kinds=definite --error-exitcode=97";
@@ -47,7 +54,8 @@ fn msrv() -> Verdict {
     run(cargo_of(version, &["check", "--workspace", "--target-dir", "target/msrv"])).map(|()| Done::Passed)
 }
 
-/// The models of the cross-thread parts, in all interleavings: the tests in modules named `models` or for loom.
+/// The models of the cross-thread parts, in all interleavings up to a bound: the tests in modules named `models` or for
+/// loom.
 fn loom() -> Verdict {
     let crates = workspace::crates_with(|source| source.contains("cfg(") && source.contains("asyncio_loom"))?;
     if crates.is_empty() {
@@ -56,6 +64,9 @@ fn loom() -> Verdict {
     named(&crates, &["loom", "models"], || {
         let mut command = cargo(&["test", "--release", "--lib", "--target-dir", "target/loom"]);
         without_lto(&mut command);
+        if std::env::var_os(BOUND).is_none() {
+            command.env(BOUND, PREEMPTIONS);
+        }
         with_rustflags(command, "--cfg asyncio_loom")
     })
 }
