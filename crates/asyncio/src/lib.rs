@@ -1,1 +1,2 @@
 //! Python's asyncio, at home in Rust.
+#![forbid(unsafe_code)]
