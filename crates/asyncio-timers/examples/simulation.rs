@@ -62,7 +62,8 @@ fn main() {
     let customers: Vec<Customer> = (0..CUSTOMERS)
         .map(|index| {
             arrival += random.around(BETWEEN_ARRIVALS);
-            let customer = Customer { next: Box::pin(Timer::new()), patience: Box::pin(Timer::new()), arrived: arrival };
+            let customer =
+                Customer { next: Box::pin(Timer::new()), patience: Box::pin(Timer::new()), arrived: arrival };
             queue.arm(customer.next.as_ref(), arrival, Event::Arrives(index));
             customer
         })

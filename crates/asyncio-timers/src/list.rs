@@ -249,13 +249,15 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
-    type Pair = Lists<(), u32, 3>;
+    type Three = Lists<(), u32, 3>;
+    /// `None` once dropped.
+    type Slot = Option<Pin<Box<Node<(), u32>>>>;
 
-    fn nodes(count: usize) -> Vec<Option<Pin<Box<Node<(), u32>>>>> {
+    fn nodes(count: usize) -> Vec<Slot> {
         (0..count).map(|_| Some(Box::pin(Node::new()))).collect()
     }
 
-    fn pop(lists: &Pair, list: usize) -> Option<u32> {
+    fn pop(lists: &Three, list: usize) -> Option<u32> {
         lists.pop_front(list).map(|(_, value)| value.expect("pushed with a value"))
     }
 
@@ -284,7 +286,7 @@ mod tests {
         #[test]
         fn lists_behave_as_deques(steps in prop::collection::vec(step(), 0..80)) {
             let mut nodes = nodes(12);
-            let lists = Pair::new();
+            let lists = Three::new();
             let mut model: [VecDeque<u32>; 3] = Default::default();
             for step in steps {
                 match step {
@@ -341,7 +343,7 @@ mod tests {
     #[test]
     fn dropping_the_lists_leaves_the_nodes_idle() {
         let nodes = nodes(5);
-        let lists = Pair::new();
+        let lists = Three::new();
         for (index, node) in nodes.iter().flatten().enumerate() {
             lists.push_back(index % 3, node.as_ref(), 0);
         }
@@ -353,7 +355,7 @@ mod tests {
     #[should_panic(expected = "one list only")]
     fn a_linked_node_is_refused() {
         let node = Box::pin(Node::new());
-        let lists = Pair::new();
+        let lists = Three::new();
         lists.push_back(0, node.as_ref(), 0);
         lists.push_back(1, node.as_ref(), 0);
     }
