@@ -72,6 +72,16 @@ fn single() {
             }
         })
     });
+    let bare = pin!(Timer::new());
+    let bare_queue = TimerQueue::new();
+    best("the same, without a waker to clone and drop", MILLION, || {
+        timed(|| {
+            for nanos in 0..MILLION as u64 {
+                bare_queue.arm(bare.as_ref(), Instant::from_nanos(nanos) + ten_seconds, ());
+                black_box(bare.as_ref().disarm());
+            }
+        })
+    });
     let mut now = Instant::ZERO;
     best("one timer of 10 s: arm, next wake-up, advance, pop", MILLION, || {
         timed(|| {

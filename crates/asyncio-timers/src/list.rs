@@ -218,6 +218,20 @@ impl<O, V, const N: usize> Lists<O, V, N> {
         }
     }
 
+    /// Moves the last node of `from`, if there is one, before all of `to`.
+    pub(crate) fn move_back(&self, from: usize, to: usize) {
+        // SAFETY: read from the sentinel just now.
+        if let Some(node) = unsafe { self.node(from, self.sentinels[from].prev.get()) } {
+            let _ = node.unlink();
+            let links = ptr::from_ref(node).cast();
+            let sentinel = &self.sentinels[to];
+            // SAFETY: the successor of a sentinel is live (rule 1), and so is the node (rule 3).
+            unsafe { join(links, sentinel.next.get()) };
+            // SAFETY: the same, and the sentinel is borrowed.
+            unsafe { join(sentinel, links) };
+        }
+    }
+
     /// Moves all of `from`, in their order, behind all of `to`, another list.
     pub(crate) fn append(&self, from: usize, to: usize) {
         if self.is_empty(from) || from == to {
@@ -268,6 +282,7 @@ mod tests {
         Drop(usize),
         Pop(usize),
         MoveFront(usize, usize),
+        MoveBack(usize, usize),
         Append(usize, usize),
     }
 
@@ -278,6 +293,7 @@ mod tests {
             1 => (0..12usize).prop_map(Step::Drop),
             2 => (0..3usize).prop_map(Step::Pop),
             2 => (0..3usize, 0..3usize).prop_map(|(from, to)| Step::MoveFront(from, to)),
+            2 => (0..3usize, 0..3usize).prop_map(|(from, to)| Step::MoveBack(from, to)),
             2 => (0..3usize, 0..3usize).prop_map(|(from, to)| Step::Append(from, to)),
         ]
     }
@@ -315,6 +331,12 @@ mod tests {
                         lists.move_front(from, to);
                         if let Some(front) = model[from].pop_front() {
                             model[to].push_back(front);
+                        }
+                    }
+                    Step::MoveBack(from, to) => {
+                        lists.move_back(from, to);
+                        if let Some(back) = model[from].pop_back() {
+                            model[to].push_front(back);
                         }
                     }
                     Step::Append(from, to) => {

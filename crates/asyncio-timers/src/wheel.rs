@@ -48,8 +48,10 @@ const PAST: usize = DUE + 1;
 const DOOMED: usize = PAST + 1;
 /// The first of the lists that sorting needs.
 const SORT: usize = DOOMED + 1;
+/// The first of the lists, one per slot, that spreading a crowded slot needs; they are empty otherwise.
+const REAR: usize = SORT + SCRATCH;
 /// All lists.
-const LISTS: usize = SORT + SCRATCH;
+const LISTS: usize = REAR + SLOTS;
 
 /// How many timers of the nearest slot are looked at to find the earliest.
 ///
@@ -243,9 +245,19 @@ impl<T> Wheel<T> {
             self.lists.append(from, DUE);
             return;
         }
-        // Going to the earliest key, or as far as allowed, saves the levels in between.
-        let elapsed = self.lists.min(from, SCAN_LIMIT).unwrap_or(start).min(now);
-        self.elapsed.set(elapsed);
+        if let Some(earliest) = self.lists.min(from, SCAN_LIMIT) {
+            // Going to the earliest key, or as far as allowed, saves the levels in between.
+            self.elapsed.set(earliest.min(now));
+        } else {
+            self.elapsed.set(start);
+            self.spread_crowd(place);
+        }
+        self.spread_front(from);
+    }
+
+    /// Moves what is in list `from` to where it belongs now, front to back.
+    fn spread_front(&self, from: usize) {
+        let elapsed = self.elapsed.get();
         while let Some(key) = self.lists.front(from) {
             if key == elapsed {
                 self.lists.move_front(from, DUE);
@@ -255,6 +267,33 @@ impl<T> Wheel<T> {
                 self.occupy(place);
             }
         }
+    }
+
+    /// Empties a crowded slot, whose start is now `elapsed`, from both ends at once.
+    ///
+    /// The next timer of a list is known only once the one before it has been read, which for a crowd means waiting for
+    /// memory each time. Two ends are two such chains, and the processor waits for both together. The front half is
+    /// appended to the slots of the next lower level; the rear half, walked backwards, is put before what is in the
+    /// `REAR` list of its digit, and that list is appended to the slot in the end. So each slot keeps the order (rule 4).
+    /// What belongs to still lower levels, with digit zero, is spread from front to back thereafter.
+    fn spread_crowd(&self, place: Place) {
+        let (from, level) = (place.list(), place.level - 1);
+        let digit = |key: u64| (key >> (level as u32 * DIGIT)) as usize % SLOTS;
+        // Nothing is in the lower levels, so slot zero of this one is free: it stays unoccupied in the end.
+        let lists = level * SLOTS;
+        while let Some(key) = self.lists.front(from) {
+            self.lists.move_front(from, lists + digit(key));
+            if let Some(key) = self.lists.back(from) {
+                self.lists.move_back(from, REAR + digit(key));
+            }
+        }
+        for slot in 0..SLOTS {
+            self.lists.append(REAR + slot, lists + slot);
+            if slot > 0 && !self.lists.is_empty(lists + slot) {
+                self.occupy(Place { level, slot });
+            }
+        }
+        self.lists.append(lists, from);
     }
 
     fn sort_past(&self) {

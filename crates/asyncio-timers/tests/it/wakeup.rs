@@ -29,6 +29,23 @@ fn past_deadlines_come_in_order_of_deadline_then_of_arming() {
 }
 
 #[test]
+fn a_crowd_keeps_the_order_of_equal_deadlines_through_all_levels() {
+    for unit in [1, 63, 64, 1 << 17, 1 << 50] {
+        let queue = TimerQueue::new();
+        let timers = timers(2_000);
+        let mut expected = Vec::new();
+        for (index, timer) in timers.iter().enumerate() {
+            let deadline = unit * (1 + index as u64 * 7919 % 97);
+            queue.arm(timer.as_ref(), at(deadline), (deadline, index));
+            expected.push((deadline, index));
+        }
+        expected.sort_unstable();
+        queue.advance(Instant::FAR_FUTURE);
+        assert_eq!(drain(&queue), expected);
+    }
+}
+
+#[test]
 fn a_past_deadline_waits_for_the_next_advance() {
     let queue = TimerQueue::new();
     let timers = timers(2);
