@@ -106,26 +106,31 @@ fn single() {
 
 fn crowd(name: &str, spread: Duration) {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    sleepers(&format!("a million within {name}"), spread, |_| 1 + random.below(spread.as_nanos() as u64));
+}
+
+/// A million timers with deadlines not later than `end`.
+fn sleepers(name: &str, end: Duration, mut deadline: impl FnMut(u64) -> u64) {
     // Timers lie between other allocations, as they do inside tasks.
     let (timers, padding): (Vec<_>, Vec<_>) =
         (0..MILLION).map(|_| (Box::pin(Timer::new()), Box::new([0_u8; 120]))).unzip();
-    let deadlines: Vec<u64> = (0..MILLION).map(|_| 1 + random.below(spread.as_nanos() as u64)).collect();
-    best(&format!("a million within {name}: arm"), MILLION, || {
+    let deadlines: Vec<u64> = (0..MILLION as u64).map(&mut deadline).collect();
+    best(&format!("{name}: arm"), MILLION, || {
         let queue = TimerQueue::new();
         timed(|| arm_all(&queue, &timers, &deadlines))
     });
-    best(&format!("a million within {name}: arm, fire at one go"), MILLION, || {
+    best(&format!("{name}: arm, fire at one go"), MILLION, || {
         let queue = TimerQueue::new();
         timed(|| {
             arm_all(&queue, &timers, &deadlines);
-            queue.advance(Instant::ZERO + spread);
+            queue.advance(Instant::ZERO + end);
             while let Some(waker) = queue.pop_due() {
                 black_box(waker);
             }
         })
     });
     let mut wakeups = 0;
-    best(&format!("a million within {name}: arm, fire one by one"), MILLION, || {
+    best(&format!("{name}: arm, fire one by one"), MILLION, || {
         let queue = TimerQueue::new();
         timed(|| {
             arm_all(&queue, &timers, &deadlines);
@@ -133,7 +138,7 @@ fn crowd(name: &str, spread: Duration) {
         })
     });
     println!("    {wakeups} wake-ups");
-    best(&format!("a million within {name}: arm, disarm"), MILLION, || {
+    best(&format!("{name}: arm, disarm"), MILLION, || {
         let queue = TimerQueue::new();
         timed(|| {
             arm_all(&queue, &timers, &deadlines);
@@ -151,6 +156,9 @@ fn main() {
     crowd("10 s", Duration::from_secs(10));
     crowd("1 s", Duration::from_secs(1));
     crowd("1 ms", Duration::from_millis(1));
+    let ten_seconds = Duration::from_secs(10);
+    sleepers("a million of 10 s, armed at once", ten_seconds, |_| 10_000_000_000);
+    sleepers("a million of 10 s, armed one after another", 2 * ten_seconds, |index| 10_000_000_000 + index * 850);
     let timers: Vec<_> = (0..MILLION).map(|_| Box::pin(Timer::new())).collect();
     let descending: Vec<u64> = (0..MILLION as u64).rev().collect();
     best("a million past deadlines in descending order: arm, fire", MILLION, || {

@@ -369,3 +369,63 @@ impl<T> Wheel<T> {
         drop(rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Instant, Timer, TimerQueue};
+    use proptest::prelude::*;
+
+    /// What the proof in the header relies on.
+    fn check<T>(wheel: &Wheel<T>) {
+        for level in 0..LEVELS {
+            let occupied = wheel.occupied[level].get();
+            assert_eq!(wheel.levels.get() >> level & 1 == 1, occupied != 0, "level {level}");
+            for slot in 0..SLOTS {
+                let place = Place { level, slot };
+                assert_eq!(
+                    occupied >> slot & 1 == 1,
+                    !wheel.lists.is_empty(place.list()),
+                    "level {level}, slot {slot}"
+                );
+                if let Some(key) = wheel.lists.front(place.list()) {
+                    assert!(key > wheel.elapsed.get());
+                    assert_eq!(Place::of(key, wheel.elapsed.get()).list(), place.list());
+                }
+            }
+        }
+        assert!((SORT..LISTS).all(|list| wheel.lists.is_empty(list)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_is_where_it_belongs(
+            keys in prop::collection::vec((any::<u64>(), prop::sample::select(vec![0, 20, 45, 50, 56])), 0..150),
+            steps in prop::collection::vec((any::<u64>(), 0..64u32), 0..20),
+        ) {
+            let queue = TimerQueue::new();
+            let timers: Vec<_> = keys.iter().map(|_| Box::pin(Timer::new())).collect();
+            for (timer, (key, shift)) in timers.iter().zip(&keys) {
+                queue.arm(timer.as_ref(), Instant::from_nanos(key >> shift), ());
+            }
+            check(queue.wheel());
+            for (index, (step, shift)) in steps.into_iter().enumerate() {
+                queue.advance(Instant::from_nanos(queue.wheel().elapsed().saturating_add(step >> shift)));
+                check(queue.wheel());
+                timers.iter().skip(index).step_by(7).for_each(|timer| { timer.as_ref().disarm(); });
+                check(queue.wheel());
+            }
+        }
+    }
+
+    #[test]
+    fn the_start_of_a_place_is_its_smallest_key() {
+        for (key, elapsed) in [(1, 0), (64, 63), (u64::MAX, 0), (u64::MAX, u64::MAX - 1), (1 << 60, (1 << 60) - 1)] {
+            let place = Place::of(key, elapsed);
+            let start = place.start(elapsed);
+            assert!(elapsed < start && start <= key);
+            assert_eq!(Place::of(start, elapsed).list(), place.list());
+            assert!(start - 1 == elapsed || Place::of(start - 1, elapsed).list() != place.list());
+        }
+    }
+}

@@ -67,11 +67,13 @@ fn what_a_destructor_arms_while_clearing_stays_armed() {
     let queue = Rc::new(TimerQueue::new());
     let dropped = Rc::new(Cell::new(0));
     let [first, second, third] = timers();
-    let (weak, armed, count) = (Rc::downgrade(&queue), third.clone(), dropped.clone());
+    let (weak, armed, other, count) = (Rc::downgrade(&queue), third.clone(), second.clone(), dropped.clone());
     let value = OnDrop::new(move || {
         if let Some(queue) = Weak::upgrade(&weak) {
             queue.arm(armed.as_ref(), at(77), counted(&count));
             queue.advance(at(5));
+            // The last of those being cleared has the same deadline, but is not where the new one is.
+            assert!(other.as_ref().disarm().is_some());
             assert_eq!(queue.next_deadline(), Some(at(77)));
         }
     });
