@@ -193,3 +193,16 @@ fn with_value_lets_the_closure_use_the_timer() {
     assert!(panicked.is_err());
     assert_eq!(timer.disarm(), Some(6));
 }
+
+#[test]
+fn a_value_on_loan_is_dropped_if_its_timer_is_idle_by_then() {
+    let queue = TimerQueue::new();
+    let dropped = Rc::new(Cell::new(0));
+    let timer = Rc::pin(Timer::new());
+    queue.arm(timer.as_ref(), at(1), counted(&dropped));
+    timer.as_ref().with_value(|_| {
+        assert!(timer.as_ref().disarm().is_none());
+        assert_eq!(dropped.get(), 0);
+    });
+    assert_eq!(dropped.get(), 1);
+}
