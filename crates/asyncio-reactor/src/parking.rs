@@ -174,9 +174,19 @@ mod models {
         }
     }
 
+    /// How often the models take the processor from a thread that could go on. With two notifiers, all interleavings
+    /// take tens of minutes and three preemptions take seconds; a lost notification needs two.
+    const PREEMPTIONS: usize = 3;
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(PREEMPTIONS));
+        builder.check(model);
+    }
+
     #[test]
     fn a_poller_without_timeout_sees_all_that_was_published() {
-        loom::model(|| {
+        check(|| {
             let world = World::new();
             let threads = [0, 1].map(|index| {
                 let world = Arc::clone(&world);
@@ -193,7 +203,7 @@ mod models {
 
     #[test]
     fn a_wait_that_ends_for_another_reason_loses_nothing() {
-        loom::model(|| {
+        check(|| {
             let world = World::new();
             let threads = [0, 1].map(|index| {
                 let world = Arc::clone(&world);
@@ -211,7 +221,7 @@ mod models {
 
     #[test]
     fn a_thread_that_notifies_twice_is_seen_twice() {
-        loom::model(|| {
+        check(|| {
             let world = World::new();
             let thread = {
                 let world = Arc::clone(&world);

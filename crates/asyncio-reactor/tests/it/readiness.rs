@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use asyncio_reactor::{Reactor, Ready, Source};
+use asyncio_reactor::{Ready, Source};
 
 use crate::observer::{Observer, drain, fill, look, pair, run};
 

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use asyncio_reactor::Reactor;
-
 on_each_backend! {
     fn a_timeout_is_never_early(reactor: Reactor) {
         asyncio_reactor::set_precise_timer_slack();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use asyncio_reactor::{Interest, Reactor, Ready};
+use asyncio_reactor::{Interest, Ready};
 
 use crate::observer::{drain, fill, look_at_watches, pair};
 
