@@ -175,8 +175,8 @@ mod models {
     }
 
     /// How often the models take the processor from a thread that could go on. With two notifiers, all interleavings
-    /// take tens of minutes and three preemptions take seconds; a lost notification needs two.
-    const PREEMPTIONS: usize = 3;
+    /// take many minutes and four preemptions take seconds; a lost notification needs two.
+    const PREEMPTIONS: usize = 4;
 
     fn check(model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();

@@ -135,6 +135,25 @@ on_each_backend! {
         drop(alive);
     }
 
+    fn a_stale_event_does_not_reach_the_next_holder_of_the_same_slot(reactor: Reactor) {
+        let (near, mut far) = pair();
+        let old = reactor.register(&near).unwrap();
+        let reader = Observer::new();
+        assert!(!reader.polls_readable(&old));
+        let alive = near.try_clone().unwrap();
+        let (other, _peer) = pair();
+        let mut near = std::os::fd::OwnedFd::from(near);
+        rustix::io::dup2(&other, &mut near).unwrap();
+        // The number means another file by now, so this leaves the first file registered, under the old generation.
+        drop(old);
+        let Ok(new) = reactor.register(&near) else { return };
+        assert!(!reader.polls_readable(&new));
+        far.write_all(b"x").unwrap();
+        assert_eq!(look(reactor), 0);
+        assert!(!new.is_readable());
+        drop(alive);
+    }
+
     fn many_come_and_go(reactor: Reactor) {
         let reader = Observer::new();
         for _ in 0..100 {
