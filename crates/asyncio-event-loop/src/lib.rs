@@ -14,12 +14,12 @@ mod pace;
 mod remote;
 mod run_error;
 mod runner;
+#[cfg(unix)]
+mod signal;
 mod sleep;
 mod thread;
 mod timer;
 mod turn;
-#[cfg(unix)]
-mod signal;
 #[cfg(unix)]
 mod watch;
 
@@ -31,9 +31,9 @@ pub use exception::ExceptionHandler;
 pub use remote::{ConcurrentFuture, LoopClosed, LoopRemote, RemoteError, run_coroutine_threadsafe};
 pub use run_error::RunError;
 pub use runner::{Runner, RunnerBuilder, run};
-pub use sleep::{Sleep, sleep, sleep_until};
 #[cfg(unix)]
 pub use signal::{Signal, signal};
+pub use sleep::{Sleep, sleep, sleep_until};
 pub use thread::{Job, Pool, ThreadFuture, ThreadPool, to_thread};
 pub use timer::Timer;
 

@@ -25,7 +25,7 @@ pub use asyncio_executor::ExecutorClosed as LoopClosed;
 pub struct LoopRemote {
     executor: ExecutorRemote,
     /// Counted by the loop: as long as there is one, it may be woken. See `deadlock.rs`.
-    alive: Arc<Alive>,
+    _alive: Arc<Alive>,
 }
 
 /// Lives as long as some `LoopRemote` of a loop does; its end makes the loop look again.
@@ -76,7 +76,7 @@ impl LoopRemote {
             *this.inner.remote_tasks.alive.borrow_mut() = Arc::downgrade(&alive);
             alive
         });
-        Self { executor, alive }
+        Self { executor, _alive: alive }
     }
 
     /// Runs `f` on the loop's thread, at the end of its ready queue, and wakes the loop if it waits. The calls of one
@@ -196,7 +196,10 @@ pub struct ConcurrentFuture<T> {
 /// # In Python
 ///
 /// `asyncio.run_coroutine_threadsafe`, in `asyncio/tasks.py`.
-pub fn run_coroutine_threadsafe<F, T>(remote: &LoopRemote, make: impl FnOnce() -> F + Send + 'static) -> ConcurrentFuture<T>
+pub fn run_coroutine_threadsafe<F, T>(
+    remote: &LoopRemote,
+    make: impl FnOnce() -> F + Send + 'static,
+) -> ConcurrentFuture<T>
 where
     F: Future<Output = T> + 'static,
     T: Send + 'static,
@@ -217,7 +220,7 @@ where
         shared.lock().task = Some(id);
         let handle = task.handle();
         let mut slot = Some(task);
-        guard.0 = None;
+        drop(guard.0.take());
         let mut end = EndOnDrop(Some(shared));
         handle.add_done_callback(move |_| {
             current::with_running("a remote task", |this| this.inner.remote_tasks.remove(id));
@@ -256,8 +259,7 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
                     if left.is_zero() {
                         return Err(RemoteError::TimedOut(timeout));
                     }
-                    state =
-                        self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                    state = self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
                 }
                 _ => state = self.shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
             }

@@ -6,9 +6,7 @@ use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::time::Duration;
 
-use asyncio_executor::{
-    CancelKind, CancelledError, Context, Fault, Task, TaskError, TaskHandle, Watcher,
-};
+use asyncio_executor::{CancelKind, CancelledError, Context, Fault, Task, TaskError, TaskHandle, Watcher};
 
 use crate::event_loop::EventLoop;
 use crate::run_error::RunError;
@@ -194,7 +192,8 @@ impl Runner {
             main.watch(Rc::new(StopAfter { this: this.clone(), left: Cell::new(1), hop: false }), 0);
             let turned = this.run_turns();
             #[cfg(unix)]
-            let interrupted = interrupt.is_some_and(|interrupt| interrupt.came()) && main.cancelled() && main.uncancel() == 0;
+            let interrupted =
+                interrupt.is_some_and(|interrupt| interrupt.came()) && main.cancelled() && main.uncancel() == 0;
             #[cfg(not(unix))]
             let interrupted = false;
             (turned.map(|()| main.done()), interrupted)
@@ -231,7 +230,9 @@ impl Runner {
         let pool = this.inner.pool.take();
         if let Some(pool) = pool {
             if !pool.shutdown(THREADS_PATIENCE) {
-                eprintln!("asyncio: threads of `to_thread` still run {THREADS_PATIENCE:?} after the end of the run; they are left alone");
+                eprintln!(
+                    "asyncio: threads of `to_thread` still run {THREADS_PATIENCE:?} after the end of the run; they are left alone"
+                );
             }
         }
         #[cfg(unix)]
@@ -268,9 +269,9 @@ impl Runner {
 /// taken: those that nobody could were reported when they ended.
 fn report_panics(tasks: &[TaskHandle]) {
     for task in tasks {
-        if task.panicked() && task.is_retrievable() {
-            Fault::new("unhandled exception during the end of the run").task(task.clone()).report();
+        if let Some(text) = task.panic_text() {
             task.mark_retrieved();
+            Fault::new(format!("unhandled exception during the end of the run: {text}")).task(task.clone()).report();
         }
     }
 }

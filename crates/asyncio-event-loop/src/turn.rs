@@ -236,12 +236,12 @@ impl Inner {
 
     #[cfg(unix)]
     fn has_watches(&self) -> bool {
-        !self.watches.is_empty() || self.signals.is_used()
+        self.signals.is_used() || self.reactor.len() > usize::from(self.signals.is_watched())
     }
 
     #[cfg(not(unix))]
     fn has_watches(&self) -> bool {
-        false
+        !self.reactor.is_empty()
     }
 }
 

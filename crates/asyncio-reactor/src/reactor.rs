@@ -166,6 +166,21 @@ impl Reactor {
         }
     }
 
+    /// Whether [`pop_ready`](Self::pop_ready) may have something to hand out. It may turn out that it has not.
+    pub fn has_ready(&self) -> bool {
+        self.inner.registry.borrow().has_noted()
+    }
+
+    /// How many descriptors are registered or watched.
+    pub fn len(&self) -> usize {
+        self.inner.registry.borrow().len()
+    }
+
+    /// Whether no descriptor is registered or watched.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Registers a descriptor for both directions, edge-triggered. It must be in nonblocking mode to be of use.
     ///
     /// # Errors

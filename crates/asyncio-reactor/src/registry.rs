@@ -147,6 +147,16 @@ impl Registry {
         }
     }
 
+    /// Whether something may have been noted; what belonged to somebody who is gone counts until it is popped.
+    pub(crate) fn has_noted(&self) -> bool {
+        !self.noted.is_empty()
+    }
+
+    /// How many descriptors are registered.
+    pub(crate) fn len(&self) -> usize {
+        self.by_descriptor.len()
+    }
+
     pub(crate) fn sources(&self) -> impl Iterator<Item = &Rc<State>> {
         self.slots.iter().filter_map(|slot| match &slot.entry {
             Some(Entry::Source(state)) => Some(state),

@@ -35,6 +35,8 @@ pub(crate) struct VTable {
     pub(crate) replace: unsafe fn(NonNull<Header>, Option<TaskError>),
     /// Moves the outcome, a `Result<F::Output, TaskError>`, to where the pointer points.
     pub(crate) take: unsafe fn(NonNull<Header>, *mut ()),
+    /// The text of the panic that the task ended with.
+    pub(crate) panic_text: unsafe fn(NonNull<Header>) -> Option<String>,
     /// Drops the output, and returns the payload if it is a panic.
     pub(crate) discard_output: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
     /// Frees the allocation. The stage is empty.
@@ -87,6 +89,7 @@ fn table<F: Future>() -> &'static VTable {
             poll: poll::<F>,
             replace: replace::<F>,
             take: take::<F>,
+            panic_text: panic_text::<F>,
             discard_output: discard_output::<F>,
             dealloc: dealloc::<F>,
         }
@@ -169,6 +172,17 @@ unsafe fn discard_output<F: Future>(header: NonNull<Header>) -> Option<Box<dyn A
     let stage = unsafe { stage::<F>(header) };
     match std::mem::replace(stage, Stage::Empty) {
         Stage::Finished(Err(TaskError::Panicked(payload))) => Some(payload),
+        _ => None,
+    }
+}
+
+/// # Safety
+///
+/// The task is done.
+unsafe fn panic_text<F: Future>(header: NonNull<Header>) -> Option<String> {
+    // SAFETY: see the header of this file; nothing of the user's is called.
+    match unsafe { stage::<F>(header) } {
+        Stage::Finished(Err(error)) => error.panic_message().map(str::to_owned),
         _ => None,
     }
 }

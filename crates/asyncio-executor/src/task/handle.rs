@@ -365,6 +365,12 @@ impl TaskHandle {
         tasks
     }
 
+    /// The text of the panic that the task ended with, if it did and nobody has taken its outcome yet.
+    #[must_use]
+    pub fn panic_text(&self) -> Option<String> {
+        step::panic_text(&self.0)
+    }
+
     /// Says that a panic of this task is known, so that it is not reported as lost.
     pub fn mark_retrieved(&self) {
         self.0.state.set_quiet();

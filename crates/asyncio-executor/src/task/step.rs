@@ -273,3 +273,9 @@ pub(crate) fn abandon(task: &TaskRef, error: CancelledError) {
         complete(task, end);
     }
 }
+
+/// The text of the panic that a task ended with, while nobody has taken its outcome.
+pub(crate) fn panic_text(task: &TaskRef) -> Option<String> {
+    // SAFETY: done, as the caller's `is_panicked` says.
+    if task.state.is_panicked() { unsafe { (task.vtable().panic_text)(task.as_ptr()) } } else { None }
+}
