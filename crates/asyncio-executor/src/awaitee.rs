@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use crate::cancel::CancelledError;
 use crate::current;
+use crate::done::Watcher;
 use crate::list::{Linked, Links};
 use crate::scope::ScopeBase;
 use crate::task::handle::TaskHandle;
@@ -23,12 +24,37 @@ use crate::task::header::TaskRef;
 ///
 /// For combinators: a `Future`, a `gather`, a `shield`.
 pub trait Awaitee {
-    /// Whether it would accept a request: `false` once it is done.
-    fn accepts(&self) -> bool;
+    /// Whether it is done, so that nobody waits for it any more.
+    fn is_done(&self) -> bool;
+    /// Whether it would accept a request. What is done does not; a `gather` whose children are all done does not either,
+    /// although it is not done itself until it has been told of them.
+    fn accepts(&self) -> bool {
+        !self.is_done()
+    }
     /// Takes the request. What it passes on goes into `forward`, in order; do not call `cancel` on tasks from here.
     fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward);
     /// What reports call it, such as `gather of 3`.
     fn describe(&self) -> String;
+}
+
+/// An [`Awaitee`] that others can watch.
+pub trait Observable: Awaitee {
+    /// The cancellation that it ended with, if it did.
+    fn cancelled_error(&self) -> Option<CancelledError>;
+    /// Tells `watcher` when it is done, with `index`. It must not be done.
+    fn watch(&self, watcher: Rc<dyn Watcher>, index: usize);
+    /// Undoes `watch`, all registrations of `watcher`, unless the notice is on its way.
+    fn unwatch(&self, watcher: &Rc<dyn Watcher>);
+}
+
+/// What became of a request that was to be forwarded along a link.
+pub(crate) enum Forwarded {
+    /// Take it there.
+    To(Target),
+    /// What is awaited is done: raise.
+    Done,
+    /// What is awaited is not done, but takes no requests: it will be done soon.
+    Refused,
 }
 
 /// Who a request goes to next.
@@ -158,23 +184,27 @@ impl Link {
         self.forwarded.get()
     }
 
-    /// What is awaited, marking the link, if it would accept a request.
+    /// Where a request goes that is forwarded along this link, which is marked if it goes anywhere.
     ///
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn forward(link: *const Self) -> Option<Target> {
+    pub(crate) unsafe fn forward(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
         let target = unsafe { Self::target(link) };
-        let accepts = match &target {
-            Target::Task(task) => !task.is_done(),
-            Target::Other(other) => other.accepts(),
+        let (done, accepts) = match &target {
+            Target::Task(task) => (task.is_done(), !task.is_done()),
+            Target::Other(other) => (other.is_done(), other.accepts()),
         };
-        accepts.then(|| {
-            // SAFETY: a member of a list is valid.
-            unsafe { &*link }.forwarded.set(true);
-            target
-        })
+        if done {
+            return Forwarded::Done;
+        }
+        if !accepts {
+            return Forwarded::Refused;
+        }
+        // SAFETY: a member of a list is valid.
+        unsafe { &*link }.forwarded.set(true);
+        Forwarded::To(target)
     }
 
     /// What is awaited.

@@ -2,8 +2,12 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
+
+use crate::callback;
+use crate::executor::with_current;
 
 /// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.
 ///
@@ -151,6 +155,68 @@ impl DoneList {
         let empty = first.is_none();
         self.first.set(first);
         empty && self.is_rest_empty()
+    }
+}
+
+/// The registrations of something that is not a task but can be awaited and watched. For combinators.
+#[derive(Debug)]
+pub struct Completion(DoneList);
+
+impl Completion {
+    /// Nobody waits yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(DoneList::new())
+    }
+
+    /// Wakes `waker` at the end. A second registration under the same `key` replaces the first.
+    pub fn set_awaiter(&self, key: u64, waker: &Waker) {
+        self.0.set_awaiter(key, waker);
+    }
+
+    /// Undoes `set_awaiter`.
+    pub fn remove_awaiter(&self, key: u64) {
+        self.0.remove_awaiter(key);
+    }
+
+    /// Tells `watcher` at the end, in an entry of the ready queue.
+    pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.0.push(Waiter::Watch(watcher, index));
+    }
+
+    /// Undoes `watch`.
+    pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
+        self.0.remove_watcher(watcher);
+    }
+
+    pub(crate) fn push_callback(&self, id: CallbackId, f: Box<dyn FnOnce()>) {
+        self.0.push(Waiter::Callback(id, f));
+    }
+
+    pub(crate) fn remove_callback(&self, id: CallbackId) -> bool {
+        self.0.remove_callback(id)
+    }
+
+    /// Wakes the awaiters, and schedules watchers and callbacks, in the order in which they came.
+    ///
+    /// Without a running loop there is no queue for watchers and callbacks: they are dropped.
+    #[track_caller]
+    pub fn finish(&self) {
+        let location = Location::caller();
+        for waiter in self.0.take() {
+            match waiter {
+                Waiter::Awaiter(_, waker) => waker.wake(),
+                other => {
+                    with_current(|home| callback::schedule(home, None, location, move || other.run()));
+                }
+            }
+        }
+    }
+}
+
+impl Default for Completion {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 
-use crate::awaitee::{AwaitLink, Awaitee, Forward, cancel_awaitee};
-use crate::callback::{self, Handle};
+use crate::awaitee::{AwaitLink, Awaitee, Forward, Observable, cancel_awaitee};
+use crate::callback;
 use crate::cancel::{CancelKind, CancelledError};
 use crate::context_var;
 use crate::current;
-use crate::done::{CallbackId, DoneList, Waiter, Watcher};
-use crate::executor::{current_or_panic, with_current};
+use crate::done::{CallbackId, Completion, Watcher};
+use crate::executor::current_or_panic;
 use crate::scope;
 use crate::task::error::{InvalidStateError, TaskError};
 
@@ -42,7 +42,7 @@ pub struct Future<T> {
 
 struct Inner<T> {
     state: RefCell<State<T>>,
-    done: DoneList,
+    done: Completion,
     location: &'static Location<'static>,
 }
 
@@ -60,7 +60,7 @@ impl<T: 'static> Future<T> {
         Self {
             inner: Rc::new(Inner {
                 state: RefCell::new(State::Pending),
-                done: DoneList::new(),
+                done: Completion::new(),
                 location: Location::caller(),
             }),
             link: None,
@@ -79,7 +79,7 @@ impl<T: 'static> Future<T> {
             return Err(InvalidStateError::DONE);
         }
         *self.inner.state.borrow_mut() = State::Value(value);
-        self.inner.finish();
+        self.inner.done.finish();
         Ok(())
     }
 
@@ -97,13 +97,13 @@ impl<T: 'static> Future<T> {
 
     /// Like [`Future::cancel`], with an error of the caller's. For combinators.
     pub fn cancel_for(&self, error: &CancelledError) -> bool {
-        cancel_awaitee(self.awaitee(), error)
+        cancel_awaitee(self.inner.clone(), error)
     }
 
     /// Whether it has a value or was cancelled.
     #[must_use]
     pub fn done(&self) -> bool {
-        self.inner.is_done()
+        !matches!(*self.inner.state.borrow(), State::Pending)
     }
 
     /// Whether it was cancelled.
@@ -128,7 +128,7 @@ impl<T: 'static> Future<T> {
         if self.done() {
             current_or_panic("`add_done_callback`", |home| callback::schedule(home, None, location, call));
         } else {
-            self.inner.done.push(Waiter::Callback(id, Box::new(call)));
+            self.inner.done.push_callback(id, Box::new(call));
         }
         id
     }
@@ -138,20 +138,9 @@ impl<T: 'static> Future<T> {
         self.inner.done.remove_callback(id)
     }
 
-    /// Tells `watcher` when the future is done, with `index`. For combinators. The future must not be done.
-    pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
-        debug_assert!(!self.done());
-        self.inner.done.push(Waiter::Watch(watcher, index));
-    }
-
-    /// Undoes [`Future::watch`], unless the notice is on its way.
-    pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
-        self.inner.done.remove_watcher(watcher);
-    }
-
-    /// The future as something that a request for cancellation can be passed on to. For combinators.
+    /// The future as something that can be watched and cancelled. For combinators.
     #[must_use]
-    pub fn awaitee(&self) -> Rc<dyn Awaitee> {
+    pub fn observable(&self) -> Rc<dyn Observable> {
         self.inner.clone()
     }
 }
@@ -171,42 +160,37 @@ impl<T: Clone + 'static> Future<T> {
     }
 }
 
-impl<T> Inner<T> {
+impl<T: 'static> Awaitee for Inner<T> {
     fn is_done(&self) -> bool {
         !matches!(*self.state.borrow(), State::Pending)
-    }
-
-    /// Wakes awaiters, and schedules watchers and callbacks, in the order in which they came.
-    fn finish(&self) {
-        for waiter in self.done.take() {
-            match waiter {
-                Waiter::Awaiter(_, waker) => waker.wake(),
-                other => {
-                    let location = self.location;
-                    let scheduled: Option<Handle> =
-                        with_current(|home| callback::schedule(home, None, location, move || other.run()));
-                    // Without a loop there is no queue to put it in: the future outlived its loop.
-                    drop(scheduled);
-                }
-            }
-        }
-    }
-}
-
-impl<T: 'static> Awaitee for Inner<T> {
-    fn accepts(&self) -> bool {
-        !self.is_done()
     }
 
     fn cancel(self: Rc<Self>, error: &CancelledError, _: &mut Forward) {
         if !self.is_done() {
             *self.state.borrow_mut() = State::Cancelled(error.clone());
-            self.finish();
+            self.done.finish();
         }
     }
 
     fn describe(&self) -> String {
         format!("a future made at {}", self.location)
+    }
+}
+
+impl<T: 'static> Observable for Inner<T> {
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        match &*self.state.borrow() {
+            State::Cancelled(error) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.done.watch(watcher, index);
+    }
+
+    fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
+        self.done.unwatch(watcher);
     }
 }
 

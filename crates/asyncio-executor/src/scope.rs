@@ -29,7 +29,7 @@ use std::task::{Context, Poll, Waker};
 
 use asyncio_context::{Probe, ProbeCell};
 
-use crate::awaitee::{Forward, Link, Target};
+use crate::awaitee::{Forward, Forwarded, Link, Target};
 use crate::cancel::CancelledError;
 use crate::current;
 use crate::list::{Linked, Links, List};
@@ -197,15 +197,24 @@ impl ScopeBase {
         if !leaf {
             return;
         }
-        let mut accepted = false;
+        let (mut accepted, mut refused) = (false, false);
         self.waits.for_each_ptr(|link| {
             // SAFETY: `link` comes from the list.
-            if let Some(target) = unsafe { Link::forward(link) } {
-                accepted = true;
-                forward.push(target, error);
+            match unsafe { Link::forward(link) } {
+                Forwarded::To(target) => {
+                    accepted = true;
+                    forward.push(target, error);
+                }
+                Forwarded::Refused => refused = true,
+                Forwarded::Done => {}
             }
         });
         if accepted {
+            return;
+        }
+        if refused {
+            // What is awaited is about to end and wakes the task then: the request waits for that.
+            self.pass_on(Request { error: error.clone(), origin });
             return;
         }
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
@@ -275,7 +284,7 @@ impl ScopeBase {
             // SAFETY: rule 1: a child is valid as long as it is in the list.
             let Some(child) = (unsafe { child.as_ref() }) else { break };
             child.unlink();
-            child.base.forget_task();
+            child.base.set_tasks(ptr::null());
         }
         loop {
             let link = self.waits.first();
@@ -288,9 +297,10 @@ impl ScopeBase {
         self.probe.reset();
     }
 
-    fn forget_task(&self) {
-        self.task.set(ptr::null());
-        self.children.for_each(|child| child.base.forget_task());
+    /// Sets the task of this scope and all inside.
+    fn set_tasks(&self, task: *const Header) {
+        self.task.set(task);
+        self.children.for_each(|child| child.base.set_tasks(task));
     }
 }
 
@@ -344,15 +354,24 @@ impl ScopeNode {
         };
         // SAFETY: rule 1.
         let parent = unsafe { self.parent.get().as_ref() };
+        // A request that was made of this very scope ends with it.
+        let unheard = unheard.filter(|request| request.origin != ptr::from_ref(&self.base));
         if let (Some(request), Some(parent)) = (unheard, parent) {
             parent.pass_on(request);
         }
         self.unlink();
         self.base.orphan();
-        self.base.forget_task();
+        self.base.set_tasks(ptr::null());
         if let Some(key) = self.key.take() {
             key.revoke();
         }
+    }
+
+    /// Gives the scope a new key. A key is issued to a pinned scope only: it is in the tree, or its `Scope` is pinned.
+    pub(crate) fn issue_key(&self) -> ScopeKey {
+        let key = ScopeKey::issue(self);
+        self.key.set(Some(key));
+        key
     }
 
     fn collect_waker(&self, forward: &mut Forward) {
@@ -374,21 +393,17 @@ impl ScopeNode {
         self.waker.set(keep);
     }
 
-    pub(crate) fn cancel(&self, error: CancelledError, forward: &mut Forward) {
-        if let Some(task) = self.base.task() {
+    /// Makes a request of this scope; `count` says whether its task counts it.
+    pub(crate) fn cancel(&self, error: CancelledError, count: bool, forward: &mut Forward) {
+        if let Some(task) = self.base.task()
+            && count
+        {
             task.count_request();
         }
         self.base.request(error, forward);
         if self.base.has_flag() {
             self.collect_waker(forward);
         }
-    }
-}
-
-impl ScopeBase {
-    fn set_tasks(&self, task: *const Header) {
-        self.task.set(task);
-        self.children.for_each(|child| child.base.set_tasks(task));
     }
 }
 
@@ -465,26 +480,20 @@ impl Scope {
         self.node().leave();
     }
 
-    /// A key by which requests can be made of this scope, as long as it is in the tree.
+    /// A key by which requests can be made of this scope, until it is over.
     #[must_use]
     pub fn key(self: Pin<&Self>) -> ScopeKey {
         let node = self.node();
-        let key = node.key.get().unwrap_or_else(|| ScopeKey::issue(node.get_ref()));
-        node.key.set(Some(key));
-        key
+        node.key.get().unwrap_or_else(|| node.issue_key())
     }
 
-    /// Withdraws a request that was made of this scope, not of one around it, and has not been raised.
-    pub fn withdraw(self: Pin<&Self>) {
-        let base = &self.node().get_ref().base;
-        let mail = base.mail.get();
-        if matches!(mail, Mail::Flag | Mail::Pending) {
-            if let Some(request) = base.take(mail) {
-                if request.origin != ptr::from_ref(base) {
-                    base.put(mail, request);
-                }
-            }
-        }
+    /// Takes the scope out of the tree for a while, with all that is inside: what it guards is not being awaited.
+    ///
+    /// Its next poll puts it under the scope that polls it then. Its key stays.
+    pub fn detach(self: Pin<&Self>) {
+        let node = self.node();
+        node.unlink();
+        node.base.set_tasks(ptr::null());
     }
 }
 

@@ -371,6 +371,12 @@ impl TaskHandle {
         step::panic_text(&self.0)
     }
 
+    /// The payload of the panic that the task ended with, if it did and nobody has taken its outcome; who takes that gets
+    /// the panic's text. It is not reported as lost. For combinators.
+    pub fn steal_panic(&self) -> Option<Box<dyn std::any::Any + Send>> {
+        step::steal_panic(&self.0)
+    }
+
     /// Says that a panic of this task is known, so that it is not reported as lost.
     pub fn mark_retrieved(&self) {
         self.0.state.set_quiet();

@@ -166,7 +166,7 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
             queue_notices(task, std::iter::once(waiter), &mut false);
         }
     }
-    if !task.state.has_handle() {
+    if !task.state.has_handle() && !task.state.is_queued() {
         discard_output(task);
     }
     // SAFETY: the alive reference, which is given back exactly here.
@@ -208,6 +208,10 @@ fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>,
 fn notify(task: &TaskRef) {
     for waiter in task.done.take() {
         run_waiter(waiter);
+    }
+    // Watchers may look at an outcome that nobody can take.
+    if !task.state.has_handle() {
+        discard_output(task);
     }
 }
 
@@ -278,4 +282,11 @@ pub(crate) fn abandon(task: &TaskRef, error: CancelledError) {
 pub(crate) fn panic_text(task: &TaskRef) -> Option<String> {
     // SAFETY: done, as the caller's `is_panicked` says.
     if task.state.is_panicked() { unsafe { (task.vtable().panic_text)(task.as_ptr()) } } else { None }
+}
+
+/// The payload of the panic that a task ended with, while nobody has taken its outcome; its text stays.
+pub(crate) fn steal_panic(task: &TaskRef) -> Option<Box<dyn std::any::Any + Send>> {
+    task.state.set_quiet();
+    // SAFETY: done, as `is_panicked` says.
+    if task.state.is_panicked() { unsafe { (task.vtable().steal_panic)(task.as_ptr()) } } else { None }
 }
