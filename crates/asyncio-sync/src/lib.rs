@@ -1,1 +1,9 @@
 //! Lock, Event, Condition, Semaphore, Barrier and queues for any single-threaded executor.
+mod event;
+mod lock;
+mod semaphore;
+mod waiter;
+
+pub use event::{Event, EventWait};
+pub use lock::{Guard, Lock, LockAcquire, LockGuard, LockHandle, OwnedLockGuard};
+pub use semaphore::*;
