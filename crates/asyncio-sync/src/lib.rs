@@ -3,6 +3,7 @@ mod barrier;
 mod condition;
 mod event;
 mod lock;
+mod queue;
 mod semaphore;
 mod waiter;
 
@@ -10,4 +11,5 @@ pub use barrier::*;
 pub use condition::*;
 pub use event::{Event, EventWait};
 pub use lock::{Guard, Lock, LockAcquire, LockGuard, LockHandle, OwnedLockGuard};
+pub use queue::*;
 pub use semaphore::*;
