@@ -90,15 +90,15 @@ impl fmt::Display for TaskDoneError {
 // Without the item, so that these are errors whatever the item is.
 impl<T> fmt::Debug for QueueShutDown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("QueueShutDown")
+        f.write_str("QueueShutDown(..)")
     }
 }
 
 impl<T> fmt::Debug for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "Full",
-            Self::ShutDown(_) => "ShutDown",
+            Self::Full(_) => "Full(..)",
+            Self::ShutDown(_) => "ShutDown(..)",
         })
     }
 }

@@ -1,0 +1,4 @@
+//! The tests of the crate from outside, on an executor of their own.
+
+mod executor;
+mod traces;
