@@ -137,7 +137,10 @@ impl<T: ?Sized> Lock<T> {
     #[inline]
     #[track_caller]
     pub fn get_mut(&mut self) -> &mut T {
-        assert!(!self.locked(), "Lock::get_mut: a guard of this lock was leaked; drop guards instead of forgetting them");
+        assert!(
+            !self.locked(),
+            "Lock::get_mut: a guard of this lock was leaked; drop guards instead of forgetting them"
+        );
         self.value.get_mut()
     }
 

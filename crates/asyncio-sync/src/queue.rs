@@ -324,7 +324,8 @@ impl<S: Storage> BaseQueue<S> {
     fn change(&self) -> Change<'_, S> {
         let storage = self.storage.try_borrow_mut();
         Change {
-            storage: storage.expect("a queue was used by its own storage, as by an `Ord` that puts or gets; it cannot be"),
+            storage: storage
+                .expect("a queue was used by its own storage, as by an `Ord` that puts or gets; it cannot be"),
             len: &self.len,
         }
     }

@@ -253,9 +253,10 @@ impl WaitQueue {
         if waiter.queue.get() != 0 && waiter.queue.get() == self.id.get() {
             self.unlink(&waiter);
         }
-        if waiter.queue.get() == 0 {
-            waiter.state.set(State::New);
+        if waiter.queue.get() != 0 {
+            return None;
         }
+        waiter.state.set(State::New);
         waiter.waker.take()
     }
 

@@ -10,7 +10,10 @@
 //!    meanwhile, as either handle excludes it.
 //! 3. The value is reached through the guard, with the guard's own borrow, and through [`Protected::get_mut`] and
 //!    [`Protected::into_inner`], which own the lock exclusively. So no two references to it clash.
-#![expect(unsafe_code, reason = "a guard gives out the value of a cell, exclusively by the flag beside it; see the rules")]
+#![expect(
+    unsafe_code,
+    reason = "a guard gives out the value of a cell, exclusively by the flag beside it; see the rules"
+)]
 
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;

@@ -63,8 +63,7 @@ impl Executor {
 
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> usize {
         let id = self.tasks.borrow().len();
-        let waker =
-            Arc::new(TaskWaker { id, scheduled: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
+        let waker = Arc::new(TaskWaker { id, scheduled: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
         self.tasks.borrow_mut().push(Rc::new(Task {
             future: RefCell::new(Some(Box::pin(future))),
             waker: Arc::clone(&waker),
@@ -95,6 +94,21 @@ impl Executor {
             Arc::clone(&task.waker).wake();
         }
         true
+    }
+
+    /// Drops the task's future at once, as a lost branch of `select!` is dropped: no probe says so before.
+    pub fn abandon(&self, id: usize) {
+        let task = self.task(id);
+        let future = task.future.borrow_mut().take();
+        if future.is_some() {
+            task.status.set(Status::Cancelled);
+        }
+        drop(future);
+    }
+
+    /// [`cancel`](Self::cancel), for whoever does not care whether the task had ended.
+    pub fn request(&self, id: usize) {
+        self.cancel(id);
     }
 
     pub fn status(&self, id: usize) -> Status {
@@ -147,6 +161,12 @@ impl Executor {
     /// Runs until nothing is ready.
     pub fn run(&self) {
         while self.step() {}
+    }
+
+    /// Runs until nothing is ready and says whether all tasks have ended.
+    pub fn finish(&self) -> bool {
+        self.run();
+        self.tasks.borrow().iter().all(|task| !matches!(task.status.get(), Status::Pending(_)))
     }
 
     fn task(&self, id: usize) -> Rc<Task> {
