@@ -154,10 +154,10 @@ impl<T: ?Sized> Lock<T> {
     /// dropped, which is its next step.
     #[inline]
     fn wake_first(&self) {
-        if !self.waiters.is_empty() {
-            if let Some(waker) = self.waiters.wake_first() {
-                waker.wake();
-            }
+        if !self.waiters.is_empty()
+            && let Some(waker) = self.waiters.wake_first()
+        {
+            waker.wake();
         }
     }
 }

@@ -359,10 +359,10 @@ impl<S: Storage> Drop for Change<'_, S> {
 /// Wakes the first live waiter. It leaves the queue by that.
 #[inline]
 fn wake_next(waiters: &WaitQueue) {
-    if !waiters.is_empty() {
-        if let Some(waker) = waiters.pop_live(waiters.end()) {
-            waker.wake();
-        }
+    if !waiters.is_empty()
+        && let Some(waker) = waiters.pop_live(waiters.end())
+    {
+        waker.wake();
     }
 }
 

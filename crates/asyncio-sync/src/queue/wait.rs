@@ -95,10 +95,10 @@ impl<S: Storage> Future for QueuePut<'_, S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        if this.waiter.is_new() {
-            if let Some(outcome) = Self::attempt(this.queue, this.item) {
-                return Poll::Ready(outcome);
-            }
+        if this.waiter.is_new()
+            && let Some(outcome) = Self::attempt(this.queue, this.item)
+        {
+            return Poll::Ready(outcome);
         }
         self.poll_queued(cx)
     }
@@ -186,10 +186,10 @@ impl<S: Storage> Future for QueueGet<'_, S> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        if this.waiter.is_new() {
-            if let Some(outcome) = Self::attempt(this.queue) {
-                return Poll::Ready(outcome);
-            }
+        if this.waiter.is_new()
+            && let Some(outcome) = Self::attempt(this.queue)
+        {
+            return Poll::Ready(outcome);
         }
         self.poll_queued(cx)
     }

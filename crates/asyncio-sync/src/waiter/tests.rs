@@ -218,7 +218,7 @@ fn a_waiter_that_was_skipped_waits_anew() {
     assert!(queue.no_live());
     assert!(queue.pop_live(queue.end()).is_none());
     assert!(queue.is_empty() && !waiter.is_new());
-    assert_eq!(waiter.poll(&mut cx), Standing::New);
+    assert_eq!(waiter.poll(&cx), Standing::New);
     assert!(waiter.is_new());
     set_probe_source(before);
 }
