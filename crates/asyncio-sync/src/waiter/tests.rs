@@ -210,7 +210,7 @@ fn foreign_code_in_a_wake_may_change_the_queue() {
 fn a_waiter_that_was_skipped_waits_anew() {
     thread_local!(static CELL: ProbeCell = const { ProbeCell::new() });
     let before = set_probe_source(Some(|| CELL.with(ProbeCell::probe)));
-    let mut cx = Context::from_waker(Waker::noop());
+    let cx = Context::from_waker(Waker::noop());
     let queue = WaitQueue::new();
     let waiter = Box::pin(Waiter::new());
     queue.push(waiter.as_ref(), Ticket::new(&cx));
