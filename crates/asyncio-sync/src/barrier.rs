@@ -218,14 +218,14 @@ impl Future for BarrierWait<'_> {
         let this = self.project();
         let barrier = *this.barrier;
         let waiter = this.waiter.as_ref();
-        match waiter.poll(cx) {
+        let number = match waiter.poll(cx) {
             Standing::Waiting => {
                 report_wait(&WAIT, Some(this.location));
                 return Poll::Pending;
             }
             Standing::Woken => waiter.finish(),
-            Standing::New => {}
-        }
+            Standing::New => 0,
+        };
         // Foreign code, so before the look at the state. Only the last to come does not need it.
         let ticket = Ticket::new(cx);
         if !*this.entered {
@@ -233,14 +233,14 @@ impl Future for BarrierWait<'_> {
                 State::Broken => return Poll::Ready(Err(BrokenBarrierError { inside: false })),
                 State::Draining | State::Resetting => {}
                 State::Filling => {
-                    let number = barrier.count.get();
-                    barrier.count.set(number + 1);
-                    if number + 1 == barrier.parties {
+                    let before = barrier.count.get();
+                    barrier.count.set(before + 1);
+                    if before + 1 == barrier.parties {
                         // Those in the queue are the others of this round: waking gives them the numbers before this.
                         barrier.state.set(State::Draining);
                         barrier.waiters.wake_all();
                         barrier.exit();
-                        return Poll::Ready(Ok(number));
+                        return Poll::Ready(Ok(before));
                     }
                     *this.entered = true;
                 }
@@ -248,7 +248,7 @@ impl Future for BarrierWait<'_> {
         } else if barrier.state.get() != State::Filling {
             *this.entered = false;
             let outcome = if barrier.state.get() == State::Draining {
-                Ok(usize::try_from(waiter.number()).expect("numbers are below the number of parties"))
+                Ok(usize::try_from(number).expect("numbers are below the number of parties"))
             } else {
                 Err(BrokenBarrierError { inside: true })
             };

@@ -18,7 +18,7 @@
 //!
 //! # Rules
 //!
-//! 1. A waiter is linked exactly while its `queue` is not zero, and then it can be reached from the one queue with that
+//! 1. A waiter is linked exactly while it is not `New` and its `queue` is not zero, and then it can be reached from the one queue with that
 //!    number. Numbers are never used again on a thread, and neither type leaves its thread, so [`WaitQueue::remove`] can
 //!    tell its own waiters from those of another queue.
 //! 2. A waiter is linked by [`WaitQueue::push`] alone, which takes it pinned. Its memory therefore stays what it is
@@ -29,15 +29,18 @@
 //!    destructor and touches none. Only leaked futures can be left by then, as all others borrow or own the primitive.
 //! 4. A reference made from a pointer lasts no longer than one function of this file, and no foreign code runs
 //!    meanwhile: wakers are moved out to be woken, cloned or dropped elsewhere, and asking a probe is a look-up.
-//! 5. All fields are `Cell`s, and a waiter is `!Unpin`, so that a `Pin<&mut …>` to the future around it does not claim
-//!    that nobody else reaches it.
+//! 5. All is in `Cell`s and `UnsafeCell`s, and is reached through shared references. A waiter is `!Unpin`, so that a
+//!    `Pin<&mut …>` to the future around it does not claim that nobody else reaches it.
+//! 6. The place of a waiter is initialised exactly while it is not `New`. `settle` does it; `clear` ends it, having
+//!    moved out the waker, which alone has a destructor.
 //!
 //! Foreign code is whatever hides behind a waker or the source of probes: it may call back into any primitive. So those
 //! who use this file make a [`Ticket`] *before* they decide to wait, and wake or drop a waker *after* all else is done.
 #![expect(unsafe_code, reason = "an intrusive list goes from waiter to waiter by pointer; see the rules above")]
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Waker};
@@ -78,8 +81,17 @@ impl Ticket {
     }
 }
 
-/// A place in a [`WaitQueue`], inside the future that waits.
+/// The future's end of a place in a [`WaitQueue`].
+///
+/// Most waits never wait, so a `New` waiter is one byte to set up and one to look at.
 pub(crate) struct Waiter {
+    state: Cell<State>,
+    place: UnsafeCell<MaybeUninit<Place>>,
+    _pinned: PhantomPinned,
+}
+
+/// What a waiter has while it is not `New`.
+struct Place {
     prev: Link,
     next: Link,
     /// The number of the queue it is linked in, or zero.
@@ -88,22 +100,12 @@ pub(crate) struct Waiter {
     number: Cell<u64>,
     waker: Cell<Option<Waker>>,
     probe: Cell<Probe>,
-    state: Cell<State>,
-    _pinned: PhantomPinned,
 }
 
 impl Waiter {
+    #[inline]
     pub(crate) const fn new() -> Self {
-        Self {
-            prev: Cell::new(None),
-            next: Cell::new(None),
-            queue: Cell::new(0),
-            number: Cell::new(0),
-            waker: Cell::new(None),
-            probe: Cell::new(Probe::NONE),
-            state: Cell::new(State::New),
-            _pinned: PhantomPinned,
-        }
+        Self { state: Cell::new(State::New), place: UnsafeCell::new(MaybeUninit::uninit()), _pinned: PhantomPinned }
     }
 
     /// Whether there is nothing to undo: it is not waiting and was not woken.
@@ -117,15 +119,13 @@ impl Waiter {
         self.state.get() == State::Woken
     }
 
-    /// The number that the one who woke it gave to it.
-    pub(crate) fn number(&self) -> u64 {
-        self.number.get()
-    }
-
-    /// Ends the wait of a waiter that was woken, and left the queue by that.
-    pub(crate) fn finish(&self) {
-        debug_assert_eq!(self.queue.get(), 0, "a linked waiter must be removed from its queue");
-        self.state.set(State::New);
+    /// Ends the wait of a waiter that was woken, and left the queue by that. Returns the number that it was given.
+    pub(crate) fn finish(&self) -> u64 {
+        let Some(place) = self.place() else { return 0 };
+        assert!(place.queue.get() == 0, "a linked waiter must be removed from its queue");
+        let number = place.number.get();
+        drop(self.clear());
+        number
     }
 
     /// Says where the waiter stands; if it goes on waiting, with the waker and the probe of this poll.
@@ -138,17 +138,19 @@ impl Waiter {
             State::Woken => Standing::Woken,
             State::New => Standing::New,
             State::Skipped => {
-                self.state.set(State::New);
-                drop(self.waker.take());
+                drop(self.clear());
                 Standing::New
             }
         }
     }
 
     fn refresh(&self, cx: &Context<'_>) {
-        let waker = self.waker.take();
-        let same = waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        self.waker.set(waker);
+        let same = self.place().is_some_and(|place| {
+            let waker = place.waker.take();
+            let same = waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            place.waker.set(waker);
+            same
+        });
         let (waker, probe) = if same {
             (None, Probe::current())
         } else {
@@ -156,30 +158,65 @@ impl Waiter {
             (Some(ticket.waker), ticket.probe)
         };
         // The foreign code above may have woken this waiter.
-        if self.state.get() == State::Waiting {
-            self.probe.set(probe);
-            if waker.is_some() {
-                drop(self.waker.replace(waker));
-            }
+        if let (State::Waiting, Some(place)) = (self.state.get(), self.place()) {
+            place.probe.set(probe);
+            let old = if waker.is_some() { place.waker.replace(waker) } else { None };
+            drop(old);
         }
     }
 
     /// Whether it waits at a place to which a cancellation has been delivered.
     fn is_cancelled(&self) -> bool {
         match self.state.get() {
-            State::Waiting => self.probe.get().is_cancelled(),
+            State::Waiting => self.place().is_some_and(|place| place.probe.get().is_cancelled()),
             State::Skipped => true,
             State::New | State::Woken => false,
         }
+    }
+
+    /// Makes a waiter that is not linked `New`. What is left of its place needs no destructor.
+    fn clear(&self) -> Option<Waker> {
+        let waker = self.take_waker();
+        self.state.set(State::New);
+        waker
+    }
+
+    fn take_waker(&self) -> Option<Waker> {
+        self.place().and_then(|place| place.waker.take())
+    }
+
+    fn place(&self) -> Option<&Place> {
+        if self.is_new() {
+            return None;
+        }
+        let place = self.place.get();
+        // SAFETY: the pointer is that of a field of `self`, and nobody has an exclusive reference to what is in it (rule
+        // 5: it is written through the pointer, and only while `New`).
+        let place = unsafe { &*place };
+        // SAFETY: `settle` has written it, as the waiter is not `New` (rule 6).
+        Some(unsafe { place.assume_init_ref() })
+    }
+
+    /// Takes a waiter out of the state `New`.
+    fn settle(&self, place: Place) {
+        assert!(self.is_new(), "a waiter can be in one queue at a time");
+        let target = self.place.get().cast::<Place>();
+        // SAFETY: the pointer is that of a field of `self` of the same layout; nobody refers to the contents, as `place`
+        // gives out no reference while the waiter is `New`, and none given out before is kept (rule 4).
+        unsafe { target.write(place) };
+        self.state.set(State::Waiting);
     }
 }
 
 impl Drop for Waiter {
     #[inline]
     fn drop(&mut self) {
-        if self.queue.get() != 0 {
-            // Rule 2. Unwinding would free the memory all the same.
-            std::process::abort();
+        if let Some(place) = self.place() {
+            if place.queue.get() != 0 {
+                // Rule 2. Unwinding would free the memory all the same.
+                std::process::abort();
+            }
+            drop(self.clear());
         }
     }
 }
@@ -223,41 +260,37 @@ impl WaitQueue {
             if !waiter.is_cancelled() {
                 return false;
             }
-            link = waiter.next.get();
+            link = waiter.place().and_then(|place| place.next.get());
         }
         true
     }
 
-    /// Links the waiter at the end.
+    /// Links the waiter, which is `New`, at the end.
     pub(crate) fn push(&self, waiter: Pin<&Waiter>, ticket: Ticket) {
-        assert!(waiter.queue.get() == 0, "a waiter can be in one queue at a time");
         let here = NonNull::from(&*waiter);
-        waiter.queue.set(self.id());
-        waiter.number.set(self.arrivals.get());
+        waiter.settle(Place {
+            prev: Cell::new(self.tail.get()),
+            next: Cell::new(None),
+            queue: Cell::new(self.id()),
+            number: Cell::new(self.arrivals.get()),
+            waker: Cell::new(Some(ticket.waker)),
+            probe: Cell::new(ticket.probe),
+        });
         self.arrivals.set(self.arrivals.get() + 1);
-        waiter.probe.set(ticket.probe);
-        waiter.state.set(State::Waiting);
-        waiter.next.set(None);
-        waiter.prev.set(self.tail.get());
-        match self.tail.replace(Some(here)) {
-            Some(last) => follow(&last).next.set(Some(here)),
-            None => self.head.set(Some(here)),
-        }
+        self.set_next(self.tail.replace(Some(here)), Some(here));
         self.len.set(self.len.get() + 1);
-        // A waiter that is not linked has no waker, so this drops none.
-        waiter.waker.set(Some(ticket.waker));
     }
 
     /// Takes the waiter out, if it is in this queue, and makes it `New`. The caller drops the waker when all else is done.
     pub(crate) fn remove(&self, waiter: Pin<&Waiter>) -> Option<Waker> {
-        if waiter.queue.get() != 0 && waiter.queue.get() == self.id.get() {
-            self.unlink(&waiter);
+        let place = waiter.place()?;
+        if place.queue.get() != 0 {
+            if place.queue.get() != self.id.get() {
+                return None;
+            }
+            self.unlink(place);
         }
-        if waiter.queue.get() != 0 {
-            return None;
-        }
-        waiter.state.set(State::New);
-        waiter.waker.take()
+        waiter.clear()
     }
 
     /// Whether the waiter is at the head of this queue.
@@ -273,21 +306,19 @@ impl WaitQueue {
             return None;
         }
         first.state.set(State::Woken);
-        first.waker.take()
+        first.take_waker()
     }
 
     /// Takes out the first live waiter that came before `end` and marks it as woken. Cancelled ones before it are skipped.
     pub(crate) fn pop_live(&self, end: u64) -> Option<Waker> {
         while let Some(first) = self.head.get() {
             let first = follow(&first);
-            if first.number.get() >= end {
-                return None;
-            }
+            let place = first.place().filter(|place| place.number.get() < end)?;
             let cancelled = first.is_cancelled();
-            self.unlink(first);
+            self.unlink(place);
             if !cancelled {
                 first.state.set(State::Woken);
-                return first.waker.take();
+                return place.waker.take();
             }
             // Its waker goes when its future is dropped.
             first.state.set(State::Skipped);
@@ -299,13 +330,11 @@ impl WaitQueue {
     pub(crate) fn pop(&self, end: u64, number: u64) -> Option<Waker> {
         let first = self.head.get()?;
         let first = follow(&first);
-        if first.number.get() >= end {
-            return None;
-        }
-        self.unlink(first);
-        first.number.set(number);
+        let place = first.place().filter(|place| place.number.get() < end)?;
+        self.unlink(place);
+        place.number.set(number);
         first.state.set(State::Woken);
-        first.waker.take()
+        place.waker.take()
     }
 
     /// The end of the queue as it is now: waiters that come from here on are not before it.
@@ -325,19 +354,24 @@ impl WaitQueue {
         }
     }
 
-    fn unlink(&self, waiter: &Waiter) {
-        let prev = waiter.prev.take();
-        let next = waiter.next.take();
-        match &prev {
-            Some(prev) => follow(prev).next.set(next),
-            None => self.head.set(next),
-        }
-        match &next {
-            Some(next) => follow(next).prev.set(prev),
+    fn unlink(&self, place: &Place) {
+        let prev = place.prev.take();
+        let next = place.next.take();
+        self.set_next(prev, next);
+        match next.as_ref().and_then(|next| follow(next).place()) {
+            Some(next) => next.prev.set(prev),
             None => self.tail.set(prev),
         }
-        waiter.queue.set(0);
+        place.queue.set(0);
         self.len.set(self.len.get() - 1);
+    }
+
+    /// Makes `next` follow on `prev`, or be the first if there is no `prev`.
+    fn set_next(&self, prev: Option<NonNull<Waiter>>, next: Option<NonNull<Waiter>>) {
+        match prev.as_ref().and_then(|prev| follow(prev).place()) {
+            Some(prev) => prev.next.set(next),
+            None => self.head.set(next),
+        }
     }
 
     fn id(&self) -> u64 {
