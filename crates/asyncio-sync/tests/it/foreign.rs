@@ -1,9 +1,12 @@
 //! Under other executors, where no probe says anything and futures are polled when nothing has happened.
 
-use std::cell::Cell;
-use std::pin::pin;
+use std::cell::{Cell, RefCell};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
+use asyncio_context::{ProbeCell, set_probe_source, take_wait};
 use asyncio_sync::{Barrier, Condition, Event, Lock, Queue, Semaphore};
 use futures_executor::{LocalPool, block_on};
 use futures_util::future::{Either, join, join_all, select};
@@ -111,8 +114,9 @@ fn a_poll_for_another_reason_changes_nothing() {
 #[test]
 fn a_hundred_thousand_waiters_leave_from_anywhere() {
     let semaphore = Semaphore::new(0);
-    let mut waiters: Vec<_> = (0..100_000).map(|_| Box::pin(semaphore.acquire())).collect();
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let count = if cfg!(miri) { 100 } else { 100_000 };
+    let mut waiters: Vec<_> = (0..count).map(|_| Box::pin(semaphore.acquire())).collect();
+    let mut cx = Context::from_waker(Waker::noop());
     for waiter in &mut waiters {
         assert!(waiter.as_mut().poll(&mut cx).is_pending());
     }
@@ -122,4 +126,81 @@ fn a_hundred_thousand_waiters_leave_from_anywhere() {
         drop(waiters.swap_remove(middle));
     }
     assert_eq!(format!("{semaphore:?}"), "<Semaphore [locked]>");
+}
+
+/// An executor that takes a cancellation back after it was told. Nobody should, and nothing may hang if one does.
+#[test]
+fn a_waiter_that_was_passed_by_and_is_polled_all_the_same_gets_its_turn() {
+    thread_local!(static CELL: ProbeCell = const { ProbeCell::new() });
+    set_probe_source(Some(|| CELL.with(ProbeCell::probe)));
+    let cancelled = |cancelled| CELL.with(|cell| cell.set_cancelled(cancelled));
+    let mut cx = Context::from_waker(Waker::noop());
+
+    let lock = Lock::new(());
+    let guard = lock.try_acquire();
+    let mut acquire = pin!(lock.acquire());
+    assert!(acquire.as_mut().poll(&mut cx).is_pending());
+    cancelled(true);
+    drop(guard);
+    cancelled(false);
+    assert!(acquire.as_mut().poll(&mut cx).is_ready());
+
+    let semaphore = Semaphore::new(0);
+    let mut acquire = pin!(semaphore.acquire());
+    assert!(acquire.as_mut().poll(&mut cx).is_pending());
+    cancelled(true);
+    semaphore.release();
+    assert_eq!(semaphore.value(), 1);
+    cancelled(false);
+    assert!(acquire.as_mut().poll(&mut cx).is_ready());
+
+    let queue = Queue::new(1);
+    let mut get = pin!(queue.get());
+    assert!(get.as_mut().poll(&mut cx).is_pending());
+    cancelled(true);
+    queue.put_nowait(1).unwrap();
+    cancelled(false);
+    assert_eq!(get.as_mut().poll(&mut cx), Poll::Ready(Ok(1)));
+    set_probe_source(None);
+}
+
+#[test]
+fn a_wait_reports_where_it_was_called() {
+    let event = Event::new();
+    let line = line!() + 1;
+    let mut wait = pin!(event.wait());
+    assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let wait = take_wait().unwrap();
+    assert_eq!(wait.kind.name(), "Event.wait");
+    assert_eq!(wait.location.map(|at| (at.file(), at.line())), Some((file!(), line)));
+}
+
+/// A waker that runs the waiter at once, inside the wake, as a foreign executor may.
+#[test]
+fn a_waker_may_poll_other_waiters_inside_the_wake() {
+    struct Inline;
+    thread_local!(static OTHER: RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>> = const { RefCell::new(None) });
+    impl Wake for Inline {
+        fn wake(self: Arc<Self>) {
+            if let Some(mut other) = OTHER.take() {
+                assert!(other.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                OTHER.set(Some(other));
+            }
+        }
+    }
+    let lock = Rc::new(Lock::new(()));
+    let inside = lock.clone();
+    OTHER.set(Some(Box::pin(async move { drop(inside.acquire().await) })));
+    let guard = lock.try_acquire();
+    let waker = Waker::from(Arc::new(Inline));
+    let mut acquire = pin!(lock.acquire());
+    assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    // Wakes the waiter, whose waker has a newcomer try its luck: it queues behind.
+    drop(guard);
+    assert_eq!(format!("{lock:?}"), "<Lock [unlocked, waiters:2]>");
+    assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+    // The guard of that poll is dropped, so it is the newcomer's turn.
+    let mut other = OTHER.take().unwrap();
+    assert!(other.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+    assert_eq!(format!("{lock:?}"), "<Lock [unlocked]>");
 }
