@@ -36,6 +36,7 @@ pin_project! {
 trait Cancel {
     fn cancel(self: Pin<&Self>);
     fn cancelled(&self) -> bool;
+    fn done(&self) -> bool;
     fn when(&self) -> Instant;
     fn location(&self) -> &'static Location<'static>;
 }
@@ -66,6 +67,13 @@ impl<F> Cancel for Callback<F> {
         self.cancelled.get()
     }
 
+    fn done(&self) -> bool {
+        let f = self.f.take();
+        let done = f.is_none();
+        self.f.set(f);
+        done
+    }
+
     fn when(&self) -> Instant {
         self.when
     }
@@ -93,6 +101,12 @@ impl TimerHandle {
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.0.cancelled()
+    }
+
+    /// Whether it ran or was cancelled.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.0.done()
     }
 
     /// The deadline, on the loop's clock.

@@ -44,6 +44,8 @@ struct Inner<T> {
     state: RefCell<State<T>>,
     done: Completion,
     location: &'static Location<'static>,
+    /// Kept from where `T: 'static` was known.
+    erase: fn(Rc<Self>) -> Rc<dyn Observable>,
 }
 
 enum State<T> {
@@ -62,6 +64,7 @@ impl<T: 'static> Future<T> {
                 state: RefCell::new(State::Pending),
                 done: Completion::new(),
                 location: Location::caller(),
+                erase: |inner| inner,
             }),
             link: None,
             key: current::next_callback_id(),
@@ -137,11 +140,13 @@ impl<T: 'static> Future<T> {
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
         self.inner.done.remove_callback(id)
     }
+}
 
+impl<T> Future<T> {
     /// The future as something that can be watched and cancelled. For combinators.
     #[must_use]
     pub fn observable(&self) -> Rc<dyn Observable> {
-        self.inner.clone()
+        (self.inner.erase)(self.inner.clone())
     }
 }
 

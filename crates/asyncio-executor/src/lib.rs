@@ -34,7 +34,7 @@ pub use executor::{
 };
 pub use future::Future;
 pub use ready::Entry;
-pub use scope::{Scope, raise};
+pub use scope::{Scope, catch_raised, raise};
 pub use scope_key::ScopeKey;
 pub use task::builder::TaskBuilder;
 pub use task::error::{InvalidStateError, TaskError, panic_message};

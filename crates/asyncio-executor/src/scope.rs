@@ -540,6 +540,30 @@ pub fn raise(error: CancelledError) {
     }
 }
 
+/// Calls `f`, and catches a cancellation that it raises. For combinators that poll what is done already.
+///
+/// # Errors
+///
+/// What was raised.
+pub fn catch_raised<R>(f: impl FnOnce() -> R) -> Result<R, CancelledError> {
+    /// Takes out what was put under the scope, also when `f` panics.
+    struct Orphan(ScopeBase);
+    impl Drop for Orphan {
+        fn drop(&mut self) {
+            self.0.orphan();
+        }
+    }
+    let scope = Orphan(ScopeBase::new());
+    let result = {
+        let _current = Entered::new(&scope.0);
+        f()
+    };
+    match scope.0.take_raised() {
+        Some(error) => Err(error),
+        None => Ok(result),
+    }
+}
+
 /// The probe of the current scope: what [`Probe::current`] answers under this executor.
 pub(crate) fn current_probe() -> Probe {
     let scope = current::with(|current| current.scope.get());

@@ -16,6 +16,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::cancel::CancelledError;
 use crate::context_var::Context as Vars;
 use crate::ready::{Entry, Node, NodeVTable};
 use crate::shared::Shared;
@@ -37,6 +38,8 @@ pub(crate) struct VTable {
     pub(crate) take: unsafe fn(NonNull<Header>, *mut ()),
     /// The text of the panic that the task ended with.
     pub(crate) panic_text: unsafe fn(NonNull<Header>) -> Option<String>,
+    /// The cancellation that the task ended with.
+    pub(crate) cancelled_error: unsafe fn(NonNull<Header>) -> Option<CancelledError>,
     /// The payload of the panic that the task ended with; its text stays in its place.
     pub(crate) steal_panic: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
     /// A pointer to the outcome, a `Result<F::Output, TaskError>`; null if there is none.
@@ -94,6 +97,7 @@ fn table<F: Future>() -> &'static VTable {
             replace: replace::<F>,
             take: take::<F>,
             panic_text: panic_text::<F>,
+            cancelled_error: cancelled_error::<F>,
             steal_panic: steal_panic::<F>,
             peek: peek::<F>,
             discard_output: discard_output::<F>,
@@ -117,6 +121,10 @@ unsafe fn discard(node: NonNull<Node>) {
     // SAFETY: by the caller's promise.
     let task = unsafe { TaskRef::from_raw(node.cast()) };
     task.state.transition_from_queue();
+    if task.is_done() {
+        // Nobody will be told any more; what they hold may hold the task.
+        task.done.take().for_each(drop);
+    }
 }
 
 /// # Safety
@@ -189,6 +197,17 @@ unsafe fn panic_text<F: Future>(header: NonNull<Header>) -> Option<String> {
     // SAFETY: see the header of this file; nothing of the user's is called.
     match unsafe { stage::<F>(header) } {
         Stage::Finished(Err(error)) => error.panic_message().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// # Safety
+///
+/// The task is done.
+unsafe fn cancelled_error<F: Future>(header: NonNull<Header>) -> Option<CancelledError> {
+    // SAFETY: see the header of this file; nothing of the user's is called.
+    match unsafe { stage::<F>(header) } {
+        Stage::Finished(Err(error)) => error.cancelled().cloned(),
         _ => None,
     }
 }

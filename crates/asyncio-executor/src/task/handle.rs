@@ -365,6 +365,12 @@ impl TaskHandle {
         tasks
     }
 
+    /// The cancellation that the task ended with, if it did and nobody has taken its outcome yet.
+    #[must_use]
+    pub fn cancelled_error(&self) -> Option<CancelledError> {
+        step::cancelled_error(&self.0)
+    }
+
     /// The text of the panic that the task ended with, if it did and nobody has taken its outcome yet.
     #[must_use]
     pub fn panic_text(&self) -> Option<String> {

@@ -290,3 +290,9 @@ pub(crate) fn steal_panic(task: &TaskRef) -> Option<Box<dyn std::any::Any + Send
     // SAFETY: done, as `is_panicked` says.
     if task.state.is_panicked() { unsafe { (task.vtable().steal_panic)(task.as_ptr()) } } else { None }
 }
+
+/// The cancellation that a task ended with, while nobody has taken its outcome.
+pub(crate) fn cancelled_error(task: &TaskRef) -> Option<CancelledError> {
+    // SAFETY: done, as `is_cancelled` says.
+    if task.state.is_cancelled() { unsafe { (task.vtable().cancelled_error)(task.as_ptr()) } } else { None }
+}
