@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{
-    AwaitLink, Awaitee, CancelKind, CancelledError, Completion, Forward, Observable, TaskError, Watcher, next_key, raise,
+    AwaitLink, Awaitee, CancelKind, CancelledError, Completion, Forward, Observable, TaskError, Watcher, next_key,
+    raise,
 };
 
 use crate::child::Control;

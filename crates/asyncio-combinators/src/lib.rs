@@ -29,4 +29,6 @@ pub use try_gather::{TryChildren, TryGather, TryShape, try_gather};
 pub use wait::{ReturnWhen, Wait, WaitFuture, Waitable, try_wait, wait};
 pub use wait_for::wait_for;
 
-pub use wait::ReturnWhen::{AllCompleted as ALL_COMPLETED, FirstCompleted as FIRST_COMPLETED, FirstException as FIRST_EXCEPTION};
+pub use wait::ReturnWhen::{
+    AllCompleted as ALL_COMPLETED, FirstCompleted as FIRST_COMPLETED, FirstException as FIRST_EXCEPTION,
+};

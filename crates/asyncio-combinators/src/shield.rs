@@ -58,7 +58,8 @@ where
             location: Location::caller(),
         });
         control.watch(state.clone(), 0);
-        let take = Box::new(move || child.take().expect("a shield is not polled again after it has completed").outcome());
+        let take =
+            Box::new(move || child.take().expect("a shield is not polled again after it has completed").outcome());
         Inner::Shielded { state, take }
     };
     Shield { inner, control, link: None, key: next_key() }
@@ -132,7 +133,10 @@ type PollDirect<T> = Box<dyn FnMut(&mut Context<'_>) -> Poll<T>>;
 enum Inner<T> {
     /// It was done: there is nothing to shield.
     Direct(PollDirect<T>),
-    Shielded { state: Rc<State>, take: Box<dyn FnMut() -> Result<T, TaskError>> },
+    Shielded {
+        state: Rc<State>,
+        take: Box<dyn FnMut() -> Result<T, TaskError>>,
+    },
 }
 
 /// Awaits what it shields: see [`shield`].

@@ -149,7 +149,11 @@ impl Timeout {
                 let expire = move || {
                     key.cancel(error);
                 };
-                if when <= this.time() { Moved::Soon(this.call_soon(expire)) } else { Moved::Later(this.call_at(when, expire)) }
+                if when <= this.time() {
+                    Moved::Soon(this.call_soon(expire))
+                } else {
+                    Moved::Later(this.call_at(when, expire))
+                }
             }
         };
         self.cancel_moved();

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{
-    AwaitLink, Awaitee, CancelKind, CancelledError, Completion, Forward, Task, TaskError, TaskHandle, Watcher, next_key,
-    raise,
+    AwaitLink, Awaitee, CancelKind, CancelledError, Completion, Forward, Task, TaskError, TaskHandle, Watcher,
+    next_key, raise,
 };
 
 use crate::child::ensure_future;

@@ -223,7 +223,15 @@ impl<W: Waitable> IntoFuture for Wait<W> {
 
     fn into_future(self) -> WaitFuture<W> {
         let Self { tasks, probes, timeout, when, location } = self;
-        WaitFuture { tasks: Some(tasks), probes, timeout, when, location, watching: Watching(None), timer: Timer::new() }
+        WaitFuture {
+            tasks: Some(tasks),
+            probes,
+            timeout,
+            when,
+            location,
+            watching: Watching(None),
+            timer: Timer::new(),
+        }
     }
 }
 
