@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 /// # In Python
 ///
 /// `TimeoutError`, which `asyncio.TimeoutError` is another name of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TimeoutError {
     location: &'static Location<'static>,
 }
@@ -31,6 +31,12 @@ impl TimeoutError {
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.location
+    }
+}
+
+impl fmt::Debug for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TimeoutError({self})")
     }
 }
 

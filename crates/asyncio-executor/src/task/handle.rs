@@ -58,7 +58,6 @@ impl fmt::Display for TaskId {
 /// # In Python
 ///
 /// `asyncio.Task`, in `asyncio/tasks.py`.
-#[must_use = "a task runs without its handle, but its outcome is lost: `drop` it or keep it"]
 pub struct Task<T> {
     task: TaskRef,
     output: PhantomData<fn() -> T>,
