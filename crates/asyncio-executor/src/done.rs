@@ -53,6 +53,7 @@ impl Waiter {
 /// Nothing is dropped, cloned or woken while the list is being changed, because that may run the code of others.
 pub(crate) struct DoneList {
     first: Cell<Option<Waiter>>,
+    #[expect(clippy::box_collection, reason = "one word in every task instead of three; it is seldom there")]
     rest: Cell<Option<Box<Vec<Waiter>>>>,
 }
 
@@ -83,11 +84,9 @@ impl DoneList {
     /// Registers the awaiter `key`, or replaces its waker and keeps its place.
     pub(crate) fn set_awaiter(&self, key: u64, waker: &Waker) {
         let first = self.first.take();
-        if let Some(Waiter::Awaiter(k, old)) = &first {
-            if *k == key && old.will_wake(waker) {
-                self.first.set(first);
-                return;
-            }
+        if matches!(&first, Some(Waiter::Awaiter(k, old)) if *k == key && old.will_wake(waker)) {
+            self.first.set(first);
+            return;
         }
         self.first.set(first);
         let mut fresh = Some(Waiter::Awaiter(key, waker.clone()));

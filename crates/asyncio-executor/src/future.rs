@@ -1,22 +1,25 @@
 //! `Future<T>`: a promise, whose value somebody sets and any number of others await.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 
 use crate::awaitee::{AwaitLink, Awaitee, Forward, cancel_awaitee};
-use crate::callback::{self, Handle};
+use crate::callback;
 use crate::cancel::{CancelKind, CancelledError};
+use crate::contain::{drop_contained, wake};
 use crate::context_var;
 use crate::current;
 use crate::done::{CallbackId, DoneList, Waiter, Watcher};
 use crate::executor::{current_or_panic, with_current};
 use crate::scope;
+use crate::shared::Shared;
 use crate::task::error::{InvalidStateError, TaskError};
 
 static AWAIT_FUTURE: WaitKind = WaitKind::new("a future");
@@ -43,6 +46,8 @@ pub struct Future<T> {
 struct Inner<T> {
     state: RefCell<State<T>>,
     done: DoneList,
+    /// The loop whose queue takes the callbacks and watchers: the current one when the first of them was added.
+    home: Cell<Option<Arc<Shared>>>,
     location: &'static Location<'static>,
 }
 
@@ -61,6 +66,7 @@ impl<T: 'static> Future<T> {
             inner: Rc::new(Inner {
                 state: RefCell::new(State::Pending),
                 done: DoneList::new(),
+                home: Cell::new(None),
                 location: Location::caller(),
             }),
             link: None,
@@ -128,6 +134,7 @@ impl<T: 'static> Future<T> {
         if self.done() {
             current_or_panic("`add_done_callback`", |home| callback::schedule(home, None, location, call));
         } else {
+            self.inner.note_home();
             self.inner.done.push(Waiter::Callback(id, Box::new(call)));
         }
         id
@@ -138,10 +145,16 @@ impl<T: 'static> Future<T> {
         self.inner.done.remove_callback(id)
     }
 
-    /// Tells `watcher` when the future is done, with `index`. For combinators. The future must not be done.
+    /// Tells `watcher` when the future is done, with `index`. For combinators. If it is done already, the notice is
+    /// scheduled now.
     pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
-        debug_assert!(!self.done());
-        self.inner.done.push(Waiter::Watch(watcher, index));
+        self.inner.note_home();
+        let waiter = Waiter::Watch(watcher, index);
+        if self.done() {
+            self.inner.notify(waiter);
+        } else {
+            self.inner.done.push(waiter);
+        }
     }
 
     /// Undoes [`Future::watch`], unless the notice is on its way.
@@ -176,20 +189,37 @@ impl<T> Inner<T> {
         !matches!(*self.state.borrow(), State::Pending)
     }
 
+    /// Notes the loop whose queue is to take what is being registered.
+    fn note_home(&self) {
+        let home = self.home.take().or_else(|| with_current(|home| home.shared.clone()));
+        self.home.set(home);
+    }
+
     /// Wakes awaiters, and schedules watchers and callbacks, in the order in which they came.
     fn finish(&self) {
-        for waiter in self.done.take() {
-            match waiter {
-                Waiter::Awaiter(_, waker) => waker.wake(),
-                other => {
-                    let location = self.location;
-                    let scheduled: Option<Handle> =
-                        with_current(|home| callback::schedule(home, None, location, move || other.run()));
-                    // Without a loop there is no queue to put it in: the future outlived its loop.
-                    drop(scheduled);
-                }
+        self.done.take().for_each(|waiter| self.notify(waiter));
+    }
+
+    fn notify(&self, waiter: Waiter) {
+        let waiter = match waiter {
+            Waiter::Awaiter(_, waker) => return wake(waker),
+            other => other,
+        };
+        let mut waiter = Some(waiter);
+        let location = self.location;
+        let mut schedule = |home: &crate::executor::Inner| {
+            if let Some(waiter) = waiter.take() {
+                drop_contained(callback::schedule(home, None, location, move || waiter.run()));
             }
+        };
+        let home = self.home.take();
+        match &home {
+            Some(shared) => shared.with_home(schedule),
+            None => with_current(&mut schedule).unwrap_or(()),
         }
+        self.home.set(home);
+        // Without a loop there is no queue to put it in: the future outlived its loop.
+        drop_contained(waiter);
     }
 }
 
@@ -228,7 +258,7 @@ impl<T: Clone + 'static> std::future::Future for Future<T> {
                 let this = &mut *self;
                 this.inner.done.set_awaiter(this.key, cx.waker());
                 let inner = &this.inner;
-                this.link.get_or_insert_with(|| AwaitLink::new(inner.clone())).attach();
+                this.link.get_or_insert_with(|| AwaitLink::new(inner.clone())).attach_with(cx.waker());
                 report_wait(&AWAIT_FUTURE, None);
                 Poll::Pending
             }

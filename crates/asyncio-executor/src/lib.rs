@@ -8,6 +8,7 @@ mod awaitee;
 mod callback;
 mod cancel;
 mod catch;
+mod contain;
 mod context_var;
 mod current;
 mod done;
@@ -29,7 +30,7 @@ pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
 pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
 pub use done::{CallbackId, Watcher};
 pub use executor::{
-    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, TaskFactory, all_tasks, call_soon, create_task,
+    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, Reporter, TaskFactory, all_tasks, call_soon, create_task,
     current_task,
 };
 pub use future::Future;

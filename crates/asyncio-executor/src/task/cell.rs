@@ -108,6 +108,9 @@ unsafe fn discard(node: NonNull<Node>) {
     // SAFETY: by the caller's promise.
     let task = unsafe { TaskRef::from_raw(node.cast()) };
     task.state.transition_from_queue();
+    if task.is_done() {
+        step::drop_waiters(&task);
+    }
 }
 
 /// # Safety

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::awaitee::Link;
 use crate::scope;
@@ -19,12 +19,12 @@ pub(crate) fn take<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
     task.state.transition_to_taken().then(|| unsafe { cell::take_output::<T>(task) })
 }
 
-/// Says that the current scope waits for the task, through the link in the task's header.
-pub(crate) fn attach(task: &TaskRef) {
+/// Says that the current scope waits for the task, through the link in the task's header, with `waker`.
+pub(crate) fn attach(task: &TaskRef, waker: &Waker) {
     // SAFETY: the caller's reference keeps the header alive.
     let link = unsafe { &raw const (*task.as_ptr().as_ptr()).link };
     // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped.
-    unsafe { Link::attach(link) };
+    unsafe { Link::attach(link, Some(waker)) };
 }
 
 /// Waits for a task and gives its outcome as a `Result`: see [`Task::join`].
