@@ -246,11 +246,11 @@ impl<T: Clone + 'static> std::future::Future for Future<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match self.result() {
             Ok(value) => {
-                self.link = None;
+                self.link.take().map(AwaitLink::finish);
                 Poll::Ready(value)
             }
             Err(TaskError::Cancelled(error)) => {
-                self.link = None;
+                self.link.take().map(AwaitLink::finish);
                 scope::raise(error);
                 Poll::Pending
             }

@@ -24,6 +24,8 @@ const FLAGGED: u32 = 1 << 8;
 const DELIVERED: u32 = 1 << 9;
 /// A request that was made of it is being passed on to what it waits for.
 const FORWARDING: u32 = 1 << 11;
+/// A request went along a wait of it, whose outcome has not been taken.
+const FORWARDED: u32 = 1 << 12;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
 
@@ -40,6 +42,7 @@ pub(crate) enum End {
 pub(crate) struct Attention {
     pub(crate) flagged: bool,
     pub(crate) delivered: bool,
+    pub(crate) forwarded: bool,
 }
 
 pub(crate) struct State(Cell<u32>);
@@ -140,8 +143,11 @@ impl State {
     pub(crate) fn transition_to_suspended(&self) -> Option<Attention> {
         let old = self.0.get();
         self.0.set(old & !RUNNING);
-        (old & (FLAGGED | DELIVERED) != 0)
-            .then_some(Attention { flagged: old & FLAGGED != 0, delivered: old & DELIVERED != 0 })
+        (old & (FLAGGED | DELIVERED | FORWARDED) != 0).then_some(Attention {
+            flagged: old & FLAGGED != 0,
+            delivered: old & DELIVERED != 0,
+            forwarded: old & FORWARDED != 0,
+        })
     }
 
     /// The task ends. It leaves the queue in name: an entry that is there finds it done.
@@ -151,7 +157,7 @@ impl State {
             End::Cancelled => DONE | CANCELLED,
             End::Panicked => DONE | PANICKED,
         };
-        self.0.set((self.0.get() & !(RUNNING | FLAGGED | DELIVERED)) | bits);
+        self.0.set((self.0.get() & !(RUNNING | FLAGGED | DELIVERED | FORWARDED)) | bits);
     }
 
     pub(crate) fn set_flagged(&self) {
@@ -187,6 +193,14 @@ impl State {
             self.set(TAKEN);
             true
         }
+    }
+
+    pub(crate) fn set_forwarded(&self) {
+        self.set(FORWARDED);
+    }
+
+    pub(crate) fn clear_forwarded(&self) {
+        self.clear(FORWARDED);
     }
 
     pub(crate) fn is_forwarding(&self) -> bool {
