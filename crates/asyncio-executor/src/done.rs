@@ -201,6 +201,12 @@ impl Completion {
         self.list.remove_watcher(watcher);
     }
 
+    /// Tells `watcher` in an entry of the ready queue that is scheduled now: what it watches is done already.
+    pub(crate) fn notify(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.note_home();
+        self.schedule(Waiter::Watch(watcher, index), Location::caller());
+    }
+
     pub(crate) fn push_callback(&self, id: CallbackId, f: Box<dyn FnOnce()>) {
         self.note_home();
         self.list.push(Waiter::Callback(id, f));

@@ -123,6 +123,9 @@ unsafe fn discard(node: NonNull<Node>) {
     task.state.transition_from_queue();
     if task.is_done() {
         step::drop_waiters(&task);
+        if !task.state.has_handle() {
+            step::discard_output(&task);
+        }
     }
 }
 

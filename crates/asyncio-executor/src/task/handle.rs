@@ -113,7 +113,7 @@ impl<T> Task<T> {
     /// Waits as `Join` does: `forwarded` says whether a request for cancellation was passed on by this wait.
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T, TaskError>, bool)> {
         if self.task.is_done() {
-            let forwarded = self.task.link.forwarded();
+            let forwarded = self.task.link.finish();
             let outcome = self.try_result().unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
             return Poll::Ready((outcome, forwarded));
         }
@@ -435,10 +435,11 @@ impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.task.link.detach();
         self.task.state.drop_handle();
-        if self.task.is_done() {
-            step::discard_output(&self.task);
-        } else {
+        if !self.task.is_done() {
             self.task.done.remove_awaiter(0);
+        } else if !self.task.state.is_queued() && !self.task.state.has_handle() {
+            // Else watchers are still to be told, and the outcome goes after that.
+            step::discard_output(&self.task);
         }
     }
 }

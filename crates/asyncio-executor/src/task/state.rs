@@ -24,8 +24,13 @@ const FLAGGED: u32 = 1 << 8;
 const DELIVERED: u32 = 1 << 9;
 /// A request that was made of it is being passed on to what it waits for.
 const FORWARDING: u32 = 1 << 11;
+/// A request went along a wait of it, whose outcome has not been taken.
+const FORWARDED: u32 = 1 << 12;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
+
+/// Watchers are told in an entry of the ready queue that is not the task's own: until then the outcome stays.
+const NOTICE: u32 = 1 << 13;
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,7 @@ pub(crate) enum End {
 pub(crate) struct Attention {
     pub(crate) flagged: bool,
     pub(crate) delivered: bool,
+    pub(crate) forwarded: bool,
 }
 
 pub(crate) struct State(Cell<u32>);
@@ -140,8 +146,11 @@ impl State {
     pub(crate) fn transition_to_suspended(&self) -> Option<Attention> {
         let old = self.0.get();
         self.0.set(old & !RUNNING);
-        (old & (FLAGGED | DELIVERED) != 0)
-            .then_some(Attention { flagged: old & FLAGGED != 0, delivered: old & DELIVERED != 0 })
+        (old & (FLAGGED | DELIVERED | FORWARDED) != 0).then_some(Attention {
+            flagged: old & FLAGGED != 0,
+            delivered: old & DELIVERED != 0,
+            forwarded: old & FORWARDED != 0,
+        })
     }
 
     /// The task ends. It leaves the queue in name: an entry that is there finds it done.
@@ -151,7 +160,7 @@ impl State {
             End::Cancelled => DONE | CANCELLED,
             End::Panicked => DONE | PANICKED,
         };
-        self.0.set((self.0.get() & !(RUNNING | FLAGGED | DELIVERED)) | bits);
+        self.0.set((self.0.get() & !(RUNNING | FLAGGED | DELIVERED | FORWARDED)) | bits);
     }
 
     pub(crate) fn set_flagged(&self) {
@@ -176,8 +185,17 @@ impl State {
         self.clear(HANDLE);
     }
 
+    /// Whether somebody may still want the outcome.
     pub(crate) fn has_handle(&self) -> bool {
-        self.has(HANDLE)
+        self.has(HANDLE | NOTICE)
+    }
+
+    pub(crate) fn set_notice(&self) {
+        self.set(NOTICE);
+    }
+
+    pub(crate) fn clear_notice(&self) {
+        self.clear(NOTICE);
     }
 
     /// Whether the outcome is there to be taken by the caller, who is the first.
@@ -187,6 +205,14 @@ impl State {
             self.set(TAKEN);
             true
         }
+    }
+
+    pub(crate) fn set_forwarded(&self) {
+        self.set(FORWARDED);
+    }
+
+    pub(crate) fn clear_forwarded(&self) {
+        self.clear(FORWARDED);
     }
 
     pub(crate) fn is_forwarding(&self) -> bool {

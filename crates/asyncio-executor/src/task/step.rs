@@ -76,7 +76,7 @@ fn advance(task: &TaskRef, first: bool) -> Option<End> {
         }
     } else if task.state.take_flagged() {
         let mut forward = Forward::new();
-        task.scope.deliver_flags(&mut forward);
+        task.scope.deliver_flags(None, &mut forward);
         forward.run();
     }
     match task.scope.take_pending() {
@@ -146,17 +146,16 @@ fn suspend(task: &TaskRef, attention: Attention) {
         // Its next step delivers what is still a flag, and may reach what this one did not.
         return;
     }
-    if attention.flagged && task.state.take_flagged() {
-        let mut forward = Forward::new();
-        task.scope.deliver_flags(&mut forward);
-        forward.run();
-    } else if attention.delivered {
-        let mut forward = Forward::new();
-        if !task.scope.escalate(&mut forward) {
-            task.state.clear_delivered();
-        }
-        forward.run();
+    let mut forward = Forward::new();
+    if attention.forwarded && !task.scope.reclaim(None, &mut forward) {
+        task.state.clear_forwarded();
     }
+    if attention.flagged && task.state.take_flagged() {
+        task.scope.deliver_flags(None, &mut forward);
+    } else if attention.delivered && !task.scope.escalate(None, &mut forward) {
+        task.state.clear_delivered();
+    }
+    forward.run();
 }
 
 /// The task is over: everybody who waits is told, in the order in which they came.
@@ -217,7 +216,11 @@ fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>,
         task.push();
     } else {
         let waiters: Vec<Waiter> = waiters.collect();
-        callback::schedule(home, None, task.location, move || waiters.into_iter().for_each(run_waiter));
+        let notice = Notice::new(task);
+        callback::schedule(home, None, task.location, move || {
+            let _notice = notice;
+            waiters.into_iter().for_each(run_waiter);
+        });
     }
 }
 
@@ -228,6 +231,25 @@ fn notify(task: &TaskRef) {
     // Watchers may look at an outcome that nobody can take.
     if !task.state.has_handle() {
         discard_output(task);
+    }
+}
+
+/// Keeps the outcome of a task until its watchers have been told, or never will be.
+struct Notice(TaskRef);
+
+impl Notice {
+    fn new(task: &TaskRef) -> Self {
+        task.state.set_notice();
+        Self(task.clone())
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        self.0.state.clear_notice();
+        if !self.0.state.has_handle() {
+            discard_output(&self.0);
+        }
     }
 }
 
