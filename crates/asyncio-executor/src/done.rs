@@ -199,7 +199,8 @@ impl Completion {
 
     /// Wakes the awaiters, and schedules watchers and callbacks, in the order in which they came.
     ///
-    /// Without a running loop there is no queue for watchers and callbacks: they are dropped.
+    /// Without a running loop there is no queue: watchers are told at once, so that a combinator works under another
+    /// executor, and callbacks, which were added in a loop that is gone, are dropped.
     #[track_caller]
     pub fn finish(&self) {
         let location = Location::caller();
@@ -207,7 +208,13 @@ impl Completion {
             match waiter {
                 Waiter::Awaiter(_, waker) => waker.wake(),
                 other => {
-                    with_current(|home| callback::schedule(home, None, location, move || other.run()));
+                    let mut other = Some(other);
+                    with_current(|home| {
+                        other.take().map(|other| callback::schedule(home, None, location, || other.run()))
+                    });
+                    if let Some(watch @ Waiter::Watch(..)) = other {
+                        watch.run();
+                    }
                 }
             }
         }
