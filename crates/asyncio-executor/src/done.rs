@@ -224,7 +224,8 @@ impl Completion {
 
     /// Wakes the awaiters, and schedules watchers and callbacks, in the order in which they came.
     ///
-    /// Without a loop there is no queue for watchers and callbacks: they are dropped.
+    /// Without a loop there is no queue: watchers are told at once, so that a combinator works under another executor, and
+    /// callbacks, which were added in a loop that is gone, are dropped.
     #[track_caller]
     pub fn finish(&self) {
         let location = Location::caller();
@@ -244,12 +245,16 @@ impl Completion {
             }
         };
         let home = self.home.take();
+        let home_is_none = home.is_none();
         match &home {
             Some(shared) => shared.with_home(schedule),
             None => with_current(&mut schedule).unwrap_or(()),
         }
         self.home.set(home);
-        drop_contained(waiter);
+        match waiter {
+            Some(watch @ Waiter::Watch(..)) if home_is_none => watch.run(),
+            waiter => drop_contained(waiter),
+        }
     }
 }
 
