@@ -16,6 +16,7 @@ use std::task::Waker;
 use crate::cancel::CancelledError;
 use crate::contain::{contain, wake};
 use crate::current;
+use crate::done::Watcher;
 use crate::executor::Fault;
 use crate::list::{Linked, Links};
 use crate::scope::{Request, ScopeBase};
@@ -26,15 +27,40 @@ use crate::task::header::TaskRef;
 ///
 /// For combinators: a `Future`, a `gather`, a `shield`.
 pub trait Awaitee {
-    /// Whether it would accept a request: `false` once it is done, which is when it wakes who awaits it.
+    /// Whether it is done, so that nobody waits for it any more. When it comes to be done, it wakes who awaits it.
     ///
-    /// It is asked while scopes are being walked, and must do nothing but look: the process is aborted if it polls or
-    /// drops anything that is suspended.
-    fn accepts(&self) -> bool;
+    /// This and [`accepts`](Awaitee::accepts) are asked while scopes are being walked, and must do nothing but look: the
+    /// process is aborted if they poll or drop anything that is suspended.
+    fn is_done(&self) -> bool;
+    /// Whether it would accept a request. What is done does not; a `gather` whose children are all done does not either,
+    /// although it is not done itself until it has been told of them.
+    fn accepts(&self) -> bool {
+        !self.is_done()
+    }
     /// Takes the request. What it passes on goes into `forward`, in order; do not call `cancel` on tasks from here.
     fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward);
     /// What reports call it, such as `gather of 3`.
     fn describe(&self) -> String;
+}
+
+/// An [`Awaitee`] that others can watch.
+pub trait Observable: Awaitee {
+    /// The cancellation that it ended with, if it did.
+    fn cancelled_error(&self) -> Option<CancelledError>;
+    /// Tells `watcher` when it is done, with `index`. It must not be done.
+    fn watch(&self, watcher: Rc<dyn Watcher>, index: usize);
+    /// Undoes `watch`, all registrations of `watcher`, unless the notice is on its way.
+    fn unwatch(&self, watcher: &Rc<dyn Watcher>);
+}
+
+/// What became of a request that was to be forwarded along a link.
+pub(crate) enum Forwarded {
+    /// Take it there.
+    To(Target),
+    /// What is awaited is done, or not awaited any more: raise.
+    Done,
+    /// What is awaited is not done, but takes no requests: it will be done soon.
+    Refused,
 }
 
 /// Who a request goes to next.
@@ -245,7 +271,7 @@ impl Link {
         let this = unsafe { &*link };
         let request = this.forwarded.take()?;
         // SAFETY: by the caller's promise.
-        if unsafe { Self::accepting(link) }.is_none() {
+        if matches!(unsafe { Self::forwardable(link) }, Forwarded::Done) {
             return Some(request);
         }
         this.forwarded.set(Some(request));
@@ -253,33 +279,39 @@ impl Link {
         None
     }
 
-    /// What is awaited, if it is still being awaited and would accept a request, which the link keeps a copy of.
+    /// Where a request goes that is forwarded along this link, which keeps a copy if it goes anywhere.
     ///
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn forward(link: *const Self, request: &Request) -> Option<Target> {
+    pub(crate) unsafe fn forward(link: *const Self, request: &Request) -> Forwarded {
         // SAFETY: by the caller's promise.
-        let target = unsafe { Self::accepting(link) }?;
-        // SAFETY: a member of a list is valid.
-        unsafe { &*link }.forwarded.set(Some(Box::new(request.clone())));
-        Some(target)
+        let forwarded = unsafe { Self::forwardable(link) };
+        if matches!(forwarded, Forwarded::To(_)) {
+            // SAFETY: a member of a list is valid.
+            unsafe { &*link }.forwarded.set(Some(Box::new(request.clone())));
+        }
+        forwarded
     }
 
     /// # Safety
     ///
     /// As for `forward`.
-    unsafe fn accepting(link: *const Self) -> Option<Target> {
+    unsafe fn forwardable(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
-        let target = unsafe { Self::target(link) }?;
-        let accepts = match &target {
-            Target::Task(task) => !task.is_done(),
+        let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done };
+        let (done, accepts) = match &target {
+            Target::Task(task) => (task.is_done(), !task.is_done()),
             Target::Other(other) => {
                 let _walk = Walk::new();
-                other.accepts()
+                (other.is_done(), other.accepts())
             }
         };
-        accepts.then_some(target)
+        match (done, accepts) {
+            (true, _) => Forwarded::Done,
+            (false, true) => Forwarded::To(target),
+            (false, false) => Forwarded::Refused,
+        }
     }
 
     /// What is awaited, if it still is.

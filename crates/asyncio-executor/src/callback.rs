@@ -39,6 +39,7 @@ pub struct Handle(Rc<dyn Cancel>);
 trait Cancel {
     fn cancel(&self);
     fn cancelled(&self) -> bool;
+    fn done(&self) -> bool;
     fn location(&self) -> &'static Location<'static>;
 }
 
@@ -53,6 +54,13 @@ impl<F> Cancel for Callback<F> {
 
     fn cancelled(&self) -> bool {
         self.cancelled.get()
+    }
+
+    fn done(&self) -> bool {
+        let f = self.f.take();
+        let done = f.is_none();
+        self.f.set(f);
+        done
     }
 
     fn location(&self) -> &'static Location<'static> {
@@ -70,6 +78,12 @@ impl Handle {
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.0.cancelled()
+    }
+
+    /// Whether it ran or was cancelled.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.0.done()
     }
 }
 

@@ -65,6 +65,11 @@ impl CancelledError {
         Self(Repr::Full(Rc::new(Full { kind, location: Location::caller(), message: message.into() })))
     }
 
+    /// A cancellation with no message, asked for at `location`. For combinators.
+    pub fn at(kind: CancelKind, location: &'static Location<'static>) -> Self {
+        Self(Repr::Plain { kind, location })
+    }
+
     /// The message given to `cancel_with`, if there was one.
     #[must_use]
     pub fn message(&self) -> Option<&str> {

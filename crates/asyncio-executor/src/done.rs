@@ -2,8 +2,15 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
+
+use crate::callback;
+use crate::contain::{drop_contained, wake};
+use crate::executor::{Inner, with_current};
+use crate::shared::Shared;
 
 /// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.
 ///
@@ -150,6 +157,99 @@ impl DoneList {
         let empty = first.is_none();
         self.first.set(first);
         empty && self.is_rest_empty()
+    }
+}
+
+/// The registrations of something that is not a task but can be awaited and watched. For combinators.
+pub struct Completion {
+    list: DoneList,
+    /// The loop whose queue takes the watchers and callbacks: the current one when the first of them was added.
+    home: Cell<Option<Arc<Shared>>>,
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(f)
+    }
+}
+
+impl Completion {
+    /// Nobody waits yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { list: DoneList::new(), home: Cell::new(None) }
+    }
+
+    /// Wakes `waker` at the end. A second registration under the same `key` replaces the first.
+    pub fn set_awaiter(&self, key: u64, waker: &Waker) {
+        self.list.set_awaiter(key, waker);
+    }
+
+    /// Undoes `set_awaiter`.
+    pub fn remove_awaiter(&self, key: u64) {
+        self.list.remove_awaiter(key);
+    }
+
+    /// Tells `watcher` at the end, in an entry of the ready queue.
+    pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.note_home();
+        self.list.push(Waiter::Watch(watcher, index));
+    }
+
+    /// Undoes `watch`.
+    pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
+        self.list.remove_watcher(watcher);
+    }
+
+    pub(crate) fn push_callback(&self, id: CallbackId, f: Box<dyn FnOnce()>) {
+        self.note_home();
+        self.list.push(Waiter::Callback(id, f));
+    }
+
+    pub(crate) fn remove_callback(&self, id: CallbackId) -> bool {
+        self.list.remove_callback(id)
+    }
+
+    /// Notes the loop whose queue is to take what is being registered.
+    fn note_home(&self) {
+        let home = self.home.take().or_else(|| with_current(|home| home.shared.clone()));
+        self.home.set(home);
+    }
+
+    /// Wakes the awaiters, and schedules watchers and callbacks, in the order in which they came.
+    ///
+    /// Without a loop there is no queue for watchers and callbacks: they are dropped.
+    #[track_caller]
+    pub fn finish(&self) {
+        let location = Location::caller();
+        for waiter in self.list.take() {
+            match waiter {
+                Waiter::Awaiter(_, waker) => wake(waker),
+                other => self.schedule(other, location),
+            }
+        }
+    }
+
+    fn schedule(&self, waiter: Waiter, location: &'static Location<'static>) {
+        let mut waiter = Some(waiter);
+        let mut schedule = |home: &Inner| {
+            if let Some(waiter) = waiter.take() {
+                drop_contained(callback::schedule(home, None, location, move || waiter.run()));
+            }
+        };
+        let home = self.home.take();
+        match &home {
+            Some(shared) => shared.with_home(schedule),
+            None => with_current(&mut schedule).unwrap_or(()),
+        }
+        self.home.set(home);
+        drop_contained(waiter);
+    }
+}
+
+impl Default for Completion {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

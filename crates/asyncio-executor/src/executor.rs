@@ -657,8 +657,29 @@ pub fn all_tasks() -> Vec<TaskHandle> {
 ///
 /// `asyncio.create_task`, in `asyncio/tasks.py`.
 #[track_caller]
-pub fn create_task<F: Future + 'static>(future: F) -> Task<F::Output> {
+pub fn create_task<F>(future: F) -> Task<F::Output>
+where
+    F: IntoFuture,
+    F::IntoFuture: 'static,
+{
     builder::TaskBuilder::new().spawn(future)
+}
+
+/// A task that has ended cancelled, with `error`. For combinators that refuse to make one.
+///
+/// # Panics
+///
+/// Without a running event loop.
+#[track_caller]
+pub fn cancelled_task<T: 'static>(error: CancelledError) -> Task<T> {
+    let location = Location::caller();
+    current_or_panic("a task", |inner| builder::TaskBuilder::new().spawn_cancelled(inner, location, error))
+}
+
+/// A number that no other call on this thread gives: the key of an awaiter. For combinators.
+#[must_use]
+pub fn next_key() -> u64 {
+    current::next_callback_id()
 }
 
 /// Puts a closure at the end of the current executor's ready queue, to be run in a copy of the current context.

@@ -1,25 +1,22 @@
 //! `Future<T>`: a promise, whose value somebody sets and any number of others await.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 
-use crate::awaitee::{AwaitLink, Awaitee, Forward, cancel_awaitee};
+use crate::awaitee::{AwaitLink, Awaitee, Forward, Observable, cancel_awaitee};
 use crate::callback;
 use crate::cancel::{CancelKind, CancelledError};
-use crate::contain::{drop_contained, wake};
 use crate::context_var;
 use crate::current;
-use crate::done::{CallbackId, DoneList, Waiter, Watcher};
-use crate::executor::{current_or_panic, with_current};
+use crate::done::{CallbackId, Completion, Watcher};
+use crate::executor::current_or_panic;
 use crate::scope;
-use crate::shared::Shared;
 use crate::task::error::{InvalidStateError, TaskError};
 
 static AWAIT_FUTURE: WaitKind = WaitKind::new("a future");
@@ -45,10 +42,10 @@ pub struct Future<T> {
 
 struct Inner<T> {
     state: RefCell<State<T>>,
-    done: DoneList,
-    /// The loop whose queue takes the callbacks and watchers: the current one when the first of them was added.
-    home: Cell<Option<Arc<Shared>>>,
+    done: Completion,
     location: &'static Location<'static>,
+    /// Kept from where `T: 'static` was known.
+    erase: fn(Rc<Self>) -> Rc<dyn Observable>,
 }
 
 enum State<T> {
@@ -65,9 +62,9 @@ impl<T: 'static> Future<T> {
         Self {
             inner: Rc::new(Inner {
                 state: RefCell::new(State::Pending),
-                done: DoneList::new(),
-                home: Cell::new(None),
+                done: Completion::new(),
                 location: Location::caller(),
+                erase: |inner| inner,
             }),
             link: None,
             key: current::next_callback_id(),
@@ -85,7 +82,7 @@ impl<T: 'static> Future<T> {
             return Err(InvalidStateError::DONE);
         }
         *self.inner.state.borrow_mut() = State::Value(value);
-        self.inner.finish();
+        self.inner.done.finish();
         Ok(())
     }
 
@@ -103,13 +100,13 @@ impl<T: 'static> Future<T> {
 
     /// Like [`Future::cancel`], with an error of the caller's. For combinators.
     pub fn cancel_for(&self, error: &CancelledError) -> bool {
-        cancel_awaitee(self.awaitee(), error)
+        cancel_awaitee(self.inner.clone(), error)
     }
 
     /// Whether it has a value or was cancelled.
     #[must_use]
     pub fn done(&self) -> bool {
-        self.inner.is_done()
+        !matches!(*self.inner.state.borrow(), State::Pending)
     }
 
     /// Whether it was cancelled.
@@ -134,8 +131,7 @@ impl<T: 'static> Future<T> {
         if self.done() {
             current_or_panic("`add_done_callback`", |home| callback::schedule(home, None, location, call));
         } else {
-            self.inner.note_home();
-            self.inner.done.push(Waiter::Callback(id, Box::new(call)));
+            self.inner.done.push_callback(id, Box::new(call));
         }
         id
     }
@@ -144,28 +140,13 @@ impl<T: 'static> Future<T> {
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
         self.inner.done.remove_callback(id)
     }
+}
 
-    /// Tells `watcher` when the future is done, with `index`. For combinators. If it is done already, the notice is
-    /// scheduled now.
-    pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
-        self.inner.note_home();
-        let waiter = Waiter::Watch(watcher, index);
-        if self.done() {
-            self.inner.notify(waiter);
-        } else {
-            self.inner.done.push(waiter);
-        }
-    }
-
-    /// Undoes [`Future::watch`], unless the notice is on its way.
-    pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
-        self.inner.done.remove_watcher(watcher);
-    }
-
-    /// The future as something that a request for cancellation can be passed on to. For combinators.
+impl<T> Future<T> {
+    /// The future as something that can be watched and cancelled. For combinators.
     #[must_use]
-    pub fn awaitee(&self) -> Rc<dyn Awaitee> {
-        self.inner.clone()
+    pub fn observable(&self) -> Rc<dyn Observable> {
+        (self.inner.erase)(self.inner.clone())
     }
 }
 
@@ -184,59 +165,37 @@ impl<T: Clone + 'static> Future<T> {
     }
 }
 
-impl<T> Inner<T> {
+impl<T: 'static> Awaitee for Inner<T> {
     fn is_done(&self) -> bool {
         !matches!(*self.state.borrow(), State::Pending)
-    }
-
-    /// Notes the loop whose queue is to take what is being registered.
-    fn note_home(&self) {
-        let home = self.home.take().or_else(|| with_current(|home| home.shared.clone()));
-        self.home.set(home);
-    }
-
-    /// Wakes awaiters, and schedules watchers and callbacks, in the order in which they came.
-    fn finish(&self) {
-        self.done.take().for_each(|waiter| self.notify(waiter));
-    }
-
-    fn notify(&self, waiter: Waiter) {
-        let waiter = match waiter {
-            Waiter::Awaiter(_, waker) => return wake(waker),
-            other => other,
-        };
-        let mut waiter = Some(waiter);
-        let location = self.location;
-        let mut schedule = |home: &crate::executor::Inner| {
-            if let Some(waiter) = waiter.take() {
-                drop_contained(callback::schedule(home, None, location, move || waiter.run()));
-            }
-        };
-        let home = self.home.take();
-        match &home {
-            Some(shared) => shared.with_home(schedule),
-            None => with_current(&mut schedule).unwrap_or(()),
-        }
-        self.home.set(home);
-        // Without a loop there is no queue to put it in: the future outlived its loop.
-        drop_contained(waiter);
-    }
-}
-
-impl<T: 'static> Awaitee for Inner<T> {
-    fn accepts(&self) -> bool {
-        !self.is_done()
     }
 
     fn cancel(self: Rc<Self>, error: &CancelledError, _: &mut Forward) {
         if !self.is_done() {
             *self.state.borrow_mut() = State::Cancelled(error.clone());
-            self.finish();
+            self.done.finish();
         }
     }
 
     fn describe(&self) -> String {
         format!("a future made at {}", self.location)
+    }
+}
+
+impl<T: 'static> Observable for Inner<T> {
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        match &*self.state.borrow() {
+            State::Cancelled(error) => Some(error.clone()),
+            _ => None,
+        }
+    }
+
+    fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.done.watch(watcher, index);
+    }
+
+    fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
+        self.done.unwatch(watcher);
     }
 }
 

@@ -23,19 +23,19 @@ mod shared;
 mod task;
 mod yield_now;
 
-pub use awaitee::{AwaitLink, Awaitee, Forward, cancel_awaitee};
+pub use awaitee::{AwaitLink, Awaitee, Forward, Observable, cancel_awaitee};
 pub use callback::Handle;
 pub use cancel::{CancelKind, CancelledError, Never, Raise, Returns};
 pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
 pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
-pub use done::{CallbackId, Watcher};
+pub use done::{CallbackId, Completion, Watcher};
 pub use executor::{
-    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, Reporter, TaskFactory, all_tasks, call_soon, create_task,
-    current_task,
+    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, Reporter, TaskFactory, all_tasks, call_soon,
+    cancelled_task, create_task, current_task, next_key,
 };
 pub use future::Future;
 pub use ready::Entry;
-pub use scope::{Scope, raise};
+pub use scope::{Scope, catch_raised, raise};
 pub use scope_key::ScopeKey;
 pub use task::builder::TaskBuilder;
 pub use task::error::{InvalidStateError, TaskError, panic_message};

@@ -40,7 +40,7 @@ use std::task::{Context, Poll, Waker};
 
 use asyncio_context::{Probe, ProbeCell};
 
-use crate::awaitee::{Forward, Link, Target, assert_not_walking};
+use crate::awaitee::{Forward, Forwarded, Link, Target, assert_not_walking};
 use crate::cancel::CancelledError;
 use crate::current;
 use crate::list::{Linked, Links, List};
@@ -231,18 +231,27 @@ impl ScopeBase {
     /// Delivers a request to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
     fn deliver(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         self.for_each_leaf(node, &mut |leaf, node| {
-            let mut accepted = false;
+            let (mut accepted, mut refused) = (false, false);
             leaf.waits.for_each_ptr(|link| {
                 // SAFETY: `link` comes from the list.
-                if let Some(target) = unsafe { Link::forward(link, request) } {
-                    accepted = true;
-                    forward.push(target, &request.error);
+                match unsafe { Link::forward(link, request) } {
+                    Forwarded::To(target) => {
+                        accepted = true;
+                        forward.push(target, &request.error);
+                    }
+                    Forwarded::Refused => refused = true,
+                    Forwarded::Done => {}
                 }
             });
-            if !accepted {
+            if accepted {
+                if let Some(task) = leaf.task() {
+                    task.state.set_forwarded();
+                }
+            } else if refused {
+                // What is awaited is about to end and wakes the task then: the request waits for that.
+                leaf.pass_on(request.clone());
+            } else {
                 leaf.make_pending(request, node, forward);
-            } else if let Some(task) = leaf.task() {
-                task.state.set_forwarded();
             }
         });
     }
@@ -369,7 +378,7 @@ impl ScopeBase {
             // SAFETY: rule 1: a child is valid as long as it is in the list.
             let Some(child) = (unsafe { child.as_ref() }) else { break };
             child.unlink();
-            child.base.forget_task();
+            child.base.set_tasks(ptr::null());
         }
         loop {
             let link = self.waits.first();
@@ -382,9 +391,10 @@ impl ScopeBase {
         self.probe.reset();
     }
 
-    fn forget_task(&self) {
-        self.task.set(ptr::null());
-        self.children.for_each(|child| child.base.forget_task());
+    /// Sets the task of this scope and all inside.
+    fn set_tasks(&self, task: *const Header) {
+        self.task.set(task);
+        self.children.for_each(|child| child.base.set_tasks(task));
     }
 }
 
@@ -454,10 +464,17 @@ impl ScopeNode {
         self.hand_over(unheard.filter(|request| request.origin != &raw const self.base));
         self.unlink();
         self.base.orphan();
-        self.base.forget_task();
+        self.base.set_tasks(ptr::null());
         if let Some(key) = self.key.take() {
             key.revoke();
         }
+    }
+
+    /// Gives the scope a new key. A key is issued to a pinned scope only: it is in the tree, or its `Scope` is pinned.
+    pub(crate) fn issue_key(&self) -> ScopeKey {
+        let key = ScopeKey::issue(self);
+        self.key.set(Some(key));
+        key
     }
 
     fn collect_waker(&self, forward: &mut Forward) {
@@ -487,21 +504,17 @@ impl ScopeNode {
         self.waker.set(keep);
     }
 
-    pub(crate) fn cancel(&self, error: CancelledError, forward: &mut Forward) {
-        if let Some(task) = self.base.task() {
+    /// Makes a request of this scope; `count` says whether its task counts it.
+    pub(crate) fn cancel(&self, error: CancelledError, count: bool, forward: &mut Forward) {
+        if let Some(task) = self.base.task()
+            && count
+        {
             task.count_request();
         }
         self.base.request(error, Some(self), forward);
         if self.base.has_flag() {
             self.collect_waker(forward);
         }
-    }
-}
-
-impl ScopeBase {
-    fn set_tasks(&self, task: *const Header) {
-        self.task.set(task);
-        self.children.for_each(|child| child.base.set_tasks(task));
     }
 }
 
@@ -575,25 +588,21 @@ impl Scope {
         self.node().leave();
     }
 
-    /// A key by which requests can be made of this scope, as long as it is in the tree.
+    /// A key by which requests can be made of this scope, until it is over.
     #[must_use]
     pub fn key(self: Pin<&Self>) -> ScopeKey {
         let node = self.node();
-        let key = node.key.get().unwrap_or_else(|| ScopeKey::issue(node.get_ref()));
-        node.key.set(Some(key));
-        key
+        node.key.get().unwrap_or_else(|| node.issue_key())
     }
 
-    /// Withdraws a request that was made of this scope, not of one around it, and has not been raised.
-    pub fn withdraw(self: Pin<&Self>) {
-        let base = &self.node().get_ref().base;
-        let mail = base.mail.get();
-        if matches!(mail, Mail::Flag | Mail::Pending)
-            && let Some(request) = base.take(mail)
-            && request.origin != ptr::from_ref(base)
-        {
-            base.put(mail, request);
-        }
+    /// Takes the scope out of the tree for a while, with all that is inside: what it guards is not being awaited.
+    ///
+    /// Its next poll puts it under the scope that polls it then. Its key stays.
+    pub fn detach(self: Pin<&Self>) {
+        let node = self.node();
+        node.hand_over(node.base.take_unheard(Some(&Kept { scope: &node.base, outer: None })));
+        node.unlink();
+        node.base.set_tasks(ptr::null());
     }
 }
 
@@ -654,6 +663,30 @@ pub fn raise(error: CancelledError) {
     if scope.mail.get() != Mail::Raised {
         // A flag that was on its way is delivered by this raise, as one.
         scope.put(Mail::Raised, Request::new(error, scope));
+    }
+}
+
+/// Calls `f`, and catches a cancellation that it raises. For combinators that poll what is done already.
+///
+/// # Errors
+///
+/// What was raised.
+pub fn catch_raised<R>(f: impl FnOnce() -> R) -> Result<R, CancelledError> {
+    /// Takes out what was put under the scope, also when `f` panics.
+    struct Orphan(ScopeBase);
+    impl Drop for Orphan {
+        fn drop(&mut self) {
+            self.0.orphan();
+        }
+    }
+    let scope = Orphan(ScopeBase::new());
+    let result = {
+        let _current = Entered::new(&scope.0);
+        f()
+    };
+    match scope.0.take_raised() {
+        Some(error) => Err(error),
+        None => Ok(result),
     }
 }
 

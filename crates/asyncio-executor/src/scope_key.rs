@@ -74,7 +74,27 @@ impl ScopeKey {
     ///
     /// Returns `false`, and does nothing, if the scope is over.
     pub fn cancel(self, error: CancelledError) -> bool {
-        let scope = with(|table| {
+        self.request(error, true)
+    }
+
+    /// Like [`cancel`](ScopeKey::cancel), but the task does not count it: it is not the task that is to be cancelled.
+    pub fn interrupt(self, error: CancelledError) -> bool {
+        self.request(error, false)
+    }
+
+    /// Another key for the same scope; this one names nothing from now on. `None` if the scope is over.
+    #[must_use]
+    pub fn renew(self) -> Option<Self> {
+        let scope = self.find();
+        // SAFETY: the generation matches, so the scope has not revoked its key: it is alive and pinned.
+        let scope = unsafe { scope.as_ref() }?;
+        self.revoke();
+        Some(scope.issue_key())
+    }
+
+    /// The scope, or null if it is over.
+    fn find(self) -> *const ScopeNode {
+        with(|table| {
             table
                 .slots
                 .get(self.index as usize)
@@ -82,11 +102,15 @@ impl ScopeKey {
                 .map(|slot| slot.scope)
         })
         .flatten()
-        .unwrap_or(ptr::null());
+        .unwrap_or(ptr::null())
+    }
+
+    fn request(self, error: CancelledError, count: bool) -> bool {
+        let scope = self.find();
         // SAFETY: the generation matches, so the scope has not revoked its key: it is alive and pinned.
         let Some(scope) = (unsafe { scope.as_ref() }) else { return false };
         let mut forward = Forward::new();
-        scope.cancel(error, &mut forward);
+        scope.cancel(error, count, &mut forward);
         // The scope is not used from here on: what follows may run the code of others.
         forward.run();
         true

@@ -1,2 +1,72 @@
 //! Python's asyncio, at home in Rust.
+//!
+//! One event loop on one thread, tasks that need no `Send`, and the rules of asyncio to the turn: who runs when, what a
+//! cancellation does, how a group of tasks ends. Cancellation is something that code can catch, and clean up after with
+//! `await`; tasks can be looked into from outside; tests run on virtual time.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # fn main() {
+//! let sum = asyncio::run(async {
+//!     let a = asyncio::create_task(async {
+//!         asyncio::sleep(Duration::from_millis(2)).await;
+//!         1
+//!     });
+//!     let (b, c) = asyncio::gather((async { 2 }, async { 3 })).await;
+//!     a.await + b + c
+//! });
+//! assert_eq!(sum, 6);
+//! # }
+//! ```
+//!
+//! This crate re-exports the crates below it, by topic, and holds nothing of its own.
 #![forbid(unsafe_code)]
+
+// Running.
+pub use asyncio_event_loop::{
+    Deadlock, EventLoop, ExceptionHandler, Instant, RunError, Runner, RunnerBuilder, Sleep, get_running_loop, run,
+    sleep, sleep_until, try_get_running_loop,
+};
+pub use asyncio_executor::{YieldNow, yield_now};
+pub use asyncio_macros::{main, test};
+
+// Tasks and futures.
+pub use asyncio_combinators::ensure_future;
+pub use asyncio_executor::{
+    CallbackId, Fault, Future, InvalidStateError, Join, SharedTask, Task, TaskBuilder, TaskError, TaskHandle, TaskId,
+    all_tasks, create_task, current_task,
+};
+
+// Cancellation.
+pub use asyncio_combinators::{Shield, shield};
+pub use asyncio_executor::{
+    CancelKind, CancelledError, CatchCancelled, Raise, WithCleanup, catch_cancelled, with_cleanup,
+};
+
+// Combinators.
+pub use asyncio_combinators::{
+    ALL_COMPLETED, AsCompleted, AsCompletedTimeout, AsyncGenerator, Emit, ExceptionGroup, FIRST_COMPLETED,
+    FIRST_EXCEPTION, Gather, Gathering, GatheringResults, ReturnWhen, RunTimeout, TaskGroup, Timeout, TimeoutError,
+    TryGather, Wait, Waitable, Yielder, as_completed, async_generator, gather, task_group, timeout, timeout_at,
+    try_gather, try_task_group, try_wait, wait, wait_for,
+};
+
+// Synchronisation.
+pub use asyncio_sync::{
+    Barrier, BoundedSemaphore, BrokenBarrierError, Condition, Event, GetError, LifoQueue, Lock, LockGuard,
+    OwnedLockGuard, OwnedSemaphorePermit, PriorityQueue, PutError, Queue, QueueShutDown, ReleaseError, Semaphore,
+    SemaphorePermit, TaskDoneError, ZeroPartiesError,
+};
+
+// Callbacks, threads, signals.
+pub use asyncio_event_loop::{
+    ConcurrentFuture, Job, LoopClosed, LoopRemote, Pool, RemoteError, ThreadFuture, ThreadPool, TimerHandle,
+    run_coroutine_threadsafe, to_thread,
+};
+#[cfg(unix)]
+pub use asyncio_event_loop::{Signal, signal};
+pub use asyncio_executor::Handle;
+
+// Context variables.
+pub use asyncio_executor::{Context, ContextVar, Token, context_var, copy_context};

@@ -1,9 +1,10 @@
 #![expect(unsafe_code, reason = "a task may be made of a future that borrows, by who drops it in time")]
 //! How a task is made: name, context, eager start.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::panic::Location;
 
+use crate::cancel::CancelledError;
 use crate::context_var::{self, Context};
 use crate::executor::{Inner, current_or_panic};
 use crate::task::cell::{self, Parts};
@@ -55,10 +56,33 @@ impl TaskBuilder {
     ///
     /// Without a running event loop.
     #[track_caller]
-    pub fn spawn<F: Future + 'static>(self, future: F) -> Task<F::Output> {
+    pub fn spawn<F>(self, future: F) -> Task<F::Output>
+    where
+        F: IntoFuture,
+        F::IntoFuture: 'static,
+    {
         let location = Location::caller();
+        let future = future.into_future();
         // SAFETY: `'static`: it borrows nothing.
         current_or_panic("`create_task`", |inner| unsafe { self.make(inner, future, location) })
+    }
+
+    /// A task that has ended cancelled.
+    pub(crate) fn spawn_cancelled<T: 'static>(
+        self,
+        inner: &Inner,
+        location: &'static Location<'static>,
+        error: CancelledError,
+    ) -> Task<T> {
+        let parts =
+            Parts { shared: &inner.shared, references: 2, queued: false, location, context: None, name: self.name };
+        // SAFETY: `'static`.
+        let header = unsafe { cell::allocate(std::future::pending::<T>(), parts) };
+        // SAFETY: the handle's reference.
+        let task = unsafe { TaskRef::from_raw(header) };
+        inner.adopt(&task);
+        step::abandon(&task, error);
+        Task::new(task)
     }
 
     #[track_caller]

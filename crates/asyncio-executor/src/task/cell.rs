@@ -16,10 +16,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::cancel::CancelledError;
 use crate::context_var::Context as Vars;
 use crate::ready::{Entry, Node, NodeVTable};
 use crate::shared::Shared;
-use crate::task::error::{InvalidStateError, TaskError};
+use crate::task::error::{InvalidStateError, TaskError, panic_message};
 use crate::task::handle::TaskHandle;
 use crate::task::header::{Header, TaskRef};
 use crate::task::step;
@@ -35,6 +36,14 @@ pub(crate) struct VTable {
     pub(crate) replace: unsafe fn(NonNull<Header>, Option<TaskError>),
     /// Moves the outcome, a `Result<F::Output, TaskError>`, to where the pointer points.
     pub(crate) take: unsafe fn(NonNull<Header>, *mut ()),
+    /// The text of the panic that the task ended with.
+    pub(crate) panic_text: unsafe fn(NonNull<Header>) -> Option<String>,
+    /// The cancellation that the task ended with.
+    pub(crate) cancelled_error: unsafe fn(NonNull<Header>) -> Option<CancelledError>,
+    /// The payload of the panic that the task ended with; its text stays in its place.
+    pub(crate) steal_panic: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
+    /// A pointer to the outcome, a `Result<F::Output, TaskError>`; null if there is none.
+    pub(crate) peek: unsafe fn(NonNull<Header>) -> *const (),
     /// Drops the output, and returns the payload if it is a panic.
     pub(crate) discard_output: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
     /// Frees the allocation. The stage is empty.
@@ -87,6 +96,10 @@ fn table<F: Future>() -> &'static VTable {
             poll: poll::<F>,
             replace: replace::<F>,
             take: take::<F>,
+            panic_text: panic_text::<F>,
+            cancelled_error: cancelled_error::<F>,
+            steal_panic: steal_panic::<F>,
+            peek: peek::<F>,
             discard_output: discard_output::<F>,
             dealloc: dealloc::<F>,
         }
@@ -109,7 +122,7 @@ unsafe fn discard(node: NonNull<Node>) {
     let task = unsafe { TaskRef::from_raw(node.cast()) };
     task.state.transition_from_queue();
     if task.is_done() {
-        step::drop_waiters(&task);
+        step::discard_notices(&task);
     }
 }
 
@@ -173,6 +186,53 @@ unsafe fn discard_output<F: Future>(header: NonNull<Header>) -> Option<Box<dyn A
     match std::mem::replace(stage, Stage::Empty) {
         Stage::Finished(Err(TaskError::Panicked(payload))) => Some(payload),
         _ => None,
+    }
+}
+
+/// # Safety
+///
+/// The task is done.
+unsafe fn panic_text<F: Future>(header: NonNull<Header>) -> Option<String> {
+    // SAFETY: see the header of this file; nothing of the user's is called.
+    match unsafe { stage::<F>(header) } {
+        Stage::Finished(Err(error)) => error.panic_message().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// # Safety
+///
+/// The task is done.
+unsafe fn cancelled_error<F: Future>(header: NonNull<Header>) -> Option<CancelledError> {
+    // SAFETY: see the header of this file; nothing of the user's is called.
+    match unsafe { stage::<F>(header) } {
+        Stage::Finished(Err(error)) => error.cancelled().cloned(),
+        _ => None,
+    }
+}
+
+/// # Safety
+///
+/// The task is done.
+unsafe fn steal_panic<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any + Send>> {
+    // SAFETY: see the header of this file; nothing of the user's is called.
+    match unsafe { stage::<F>(header) } {
+        Stage::Finished(Err(TaskError::Panicked(payload))) => {
+            let text = panic_message(payload.as_ref()).unwrap_or("the task panicked").to_owned();
+            Some(std::mem::replace(payload, Box::new(text)))
+        }
+        _ => None,
+    }
+}
+
+/// # Safety
+///
+/// The task is done. The pointer is good until the outcome is taken.
+unsafe fn peek<F: Future>(header: NonNull<Header>) -> *const () {
+    // SAFETY: see the header of this file; nothing of the user's is called.
+    match unsafe { stage::<F>(header) } {
+        Stage::Finished(outcome) => std::ptr::from_ref(outcome).cast(),
+        _ => std::ptr::null(),
     }
 }
 

@@ -58,7 +58,6 @@ impl fmt::Display for TaskId {
 /// # In Python
 ///
 /// `asyncio.Task`, in `asyncio/tasks.py`.
-#[must_use = "a task runs without its handle, but its outcome is lost: `drop` it or keep it"]
 pub struct Task<T> {
     task: TaskRef,
     output: PhantomData<fn() -> T>,
@@ -373,6 +372,24 @@ impl TaskHandle {
             });
         }
         tasks
+    }
+
+    /// The cancellation that the task ended with, if it did and nobody has taken its outcome yet.
+    #[must_use]
+    pub fn cancelled_error(&self) -> Option<CancelledError> {
+        step::cancelled_error(&self.0)
+    }
+
+    /// The text of the panic that the task ended with, if it did and nobody has taken its outcome yet.
+    #[must_use]
+    pub fn panic_text(&self) -> Option<String> {
+        step::panic_text(&self.0)
+    }
+
+    /// The payload of the panic that the task ended with, if it did and nobody has taken its outcome; who takes that gets
+    /// the panic's text. It is not reported as lost. For combinators.
+    pub fn steal_panic(&self) -> Option<Box<dyn std::any::Any + Send>> {
+        step::steal_panic(&self.0)
     }
 
     /// Says that a panic of this task is known, so that it is not reported as lost.

@@ -19,6 +19,25 @@ pub(crate) fn take<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
     task.state.transition_to_taken().then(|| unsafe { cell::take_output::<T>(task) })
 }
 
+/// Whether the outcome of a task whose output is a `Result<T, E>` is an `Err`, while nobody has taken it.
+fn is_err<T, E>(task: &TaskRef) -> bool {
+    if !task.is_done() {
+        return false;
+    }
+    // SAFETY: done.
+    let outcome = unsafe { (task.vtable().peek)(task.as_ptr()) }.cast::<Result<Result<T, E>, TaskError>>();
+    // SAFETY: null, or good until the outcome is taken, which nothing below can do.
+    matches!(unsafe { outcome.as_ref() }, Some(Ok(Err(_))))
+}
+
+impl<T: 'static, E: 'static> Task<Result<T, E>> {
+    /// A function that says whether the task has ended with an `Err`, while nobody has taken its outcome. For combinators.
+    pub fn err_probe(&self) -> impl Fn() -> bool + use<T, E> {
+        let task = self.task().clone();
+        move || is_err::<T, E>(&task)
+    }
+}
+
 /// Says that the current scope waits for the task, through the link in the task's header, with `waker`.
 pub(crate) fn attach(task: &TaskRef, waker: &Waker) {
     // SAFETY: the caller's reference keeps the header alive.

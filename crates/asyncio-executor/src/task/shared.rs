@@ -107,8 +107,8 @@ impl<T: Clone> SharedTask<T> {
 struct Shared(TaskHandle);
 
 impl Awaitee for Shared {
-    fn accepts(&self) -> bool {
-        !self.0.done()
+    fn is_done(&self) -> bool {
+        self.0.done()
     }
 
     fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward) {

@@ -26,6 +26,8 @@ const DELIVERED: u32 = 1 << 9;
 const FORWARDING: u32 = 1 << 11;
 /// A request went along a wait of it, whose outcome has not been taken.
 const FORWARDED: u32 = 1 << 12;
+/// It is done, and some watchers or callbacks are in entries of the queue that are not its own.
+const TELLING: u32 = 1 << 13;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
 
@@ -193,6 +195,19 @@ impl State {
             self.set(TAKEN);
             true
         }
+    }
+
+    /// Whether somebody who is to be told has not run yet and may look at the outcome.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.has(TELLING | QUEUED)
+    }
+
+    pub(crate) fn set_telling(&self) {
+        self.set(TELLING);
+    }
+
+    pub(crate) fn clear_telling(&self) {
+        self.clear(TELLING);
     }
 
     pub(crate) fn set_forwarded(&self) {

@@ -1,0 +1,129 @@
+//! `wait_for`: a future, with a limit on its time.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, IntoFuture, poll_fn};
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use asyncio_context::{WaitKind, report_wait};
+use asyncio_executor::{CancelKind, CancelledError, SharedTask, Task, Watcher, create_task};
+
+use crate::child::Control;
+use crate::identity::same;
+use crate::timeout::{Timeout, TimeoutError};
+
+static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
+
+/// Awaits `future` for no longer than `delay`; `None` for no limit.
+///
+/// When the time is up, `future` is cancelled where it is suspended and awaited until it has really ended, which may take
+/// longer. If it refuses the cancellation, its value counts.
+///
+/// With a delay of zero, a `Task`, `SharedTask` or `Future` that is done gives its result, and one that is not is
+/// cancelled and waited for; any other future is never started.
+///
+/// # Errors
+///
+/// When the time was up.
+///
+/// # Panics
+///
+/// Without a running event loop. A panic of `future` goes on.
+///
+/// # Cancel safety
+///
+/// That of `future`.
+///
+/// # In Python
+///
+/// `asyncio.wait_for`, in `asyncio/tasks.py`.
+#[track_caller]
+pub fn wait_for<F: IntoFuture>(
+    future: F,
+    delay: impl Into<Option<Duration>>,
+) -> impl Future<Output = Result<F::Output, TimeoutError>> {
+    let delay = delay.into();
+    let location = Location::caller();
+    async move {
+        let future = future.into_future();
+        if delay.is_some_and(|delay| delay.is_zero()) {
+            return at_once(future, location).await;
+        }
+        Timeout::after_at(delay, location).run(future).await
+    }
+}
+
+/// The case of no time at all.
+async fn at_once<F: Future>(future: F, location: &'static Location<'static>) -> Result<F::Output, TimeoutError> {
+    let Some(control) = known(&future) else {
+        // Python makes a task of it, which is cancelled before its first step: so many turns does it take.
+        drop(future);
+        let task = create_task(async {});
+        cancel_and_wait(&Control::Task(task.handle()), location).await;
+        return Err(TimeoutError::new(location));
+    };
+    if !control.is_done() {
+        cancel_and_wait(&control, location).await;
+        if control.is_cancelled() {
+            return Err(TimeoutError::new(location));
+        }
+    }
+    Ok(future.await)
+}
+
+/// The task or future that `future` is, if it is one.
+fn known<F: Future>(future: &F) -> Option<Control> {
+    if let Some(task) = same::<F, Task<F::Output>>(future) {
+        Some(Control::Task(task.handle()))
+    } else if let Some(task) = same::<F, SharedTask<F::Output>>(future) {
+        Some(Control::Task(task.handle()))
+    } else {
+        same::<F, asyncio_executor::Future<F::Output>>(future).map(|future| Control::Other(future.observable()))
+    }
+}
+
+/// Told when what is waited for has ended.
+#[derive(Default)]
+struct Ended {
+    ended: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watcher for Ended {
+    fn finished(self: Rc<Self>, _: usize) {
+        self.ended.set(true);
+        let waker = self.waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Undoes a registration when it is dropped.
+struct Watching<'a>(&'a Control, Rc<dyn Watcher>);
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.0.unwatch(&self.1);
+    }
+}
+
+/// Cancels what is not done and waits until it has ended, without passing a request for cancellation on.
+async fn cancel_and_wait(control: &Control, location: &'static Location<'static>) {
+    let ended = Rc::new(Ended::default());
+    control.watch(ended.clone(), 0);
+    let _watching = Watching(control, ended.clone());
+    control.cancel(&CancelledError::at(CancelKind::Timeout, location));
+    poll_fn(|cx| {
+        if ended.ended.get() {
+            return Poll::Ready(());
+        }
+        let before = ended.waker.replace(Some(cx.waker().clone()));
+        drop(before);
+        report_wait(&WAIT_FOR, Some(location));
+        Poll::Pending
+    })
+    .await;
+}

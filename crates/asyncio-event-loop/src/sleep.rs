@@ -1,0 +1,106 @@
+//! `sleep` and `sleep_until`.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use asyncio_context::{WaitKind, report_wait};
+use asyncio_timers::Instant;
+use pin_project_lite::pin_project;
+
+use crate::current;
+use crate::timer::Timer;
+
+static SLEEP: WaitKind = WaitKind::new("sleep");
+
+/// Suspends for `delay`, counted from the first poll.
+///
+/// It is never early. A delay of zero gives everything that is ready a turn, like `yield_now`. The resolution is a
+/// nanosecond; a delay that reaches past the end of the clock, such as `Duration::MAX`, is for ever.
+///
+/// # Cancel safety
+///
+/// Dropping it removes its timer.
+///
+/// # Panics
+///
+/// When it is polled without a running event loop.
+///
+/// # In Python
+///
+/// `asyncio.sleep`, in `asyncio/tasks.py`.
+#[track_caller]
+pub fn sleep(delay: Duration) -> Sleep {
+    let until = if delay.is_zero() { Until::NextTurn } else { Until::After(delay) };
+    Sleep { until, location: Location::caller(), timer: Timer::new() }
+}
+
+/// Suspends until `deadline` on the loop's clock; until the next turn if that has passed.
+///
+/// Otherwise as [`sleep`].
+///
+/// # In Python
+///
+/// There is none; it is `sleep(deadline - loop.time())` without the rounding.
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { until: Until::At(deadline), location: Location::caller(), timer: Timer::new() }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    NextTurn,
+    After(Duration),
+    At(Instant),
+    /// The timer is armed, or the task has been queued again.
+    Waiting,
+    Over,
+}
+
+pin_project! {
+    /// Suspends for a time: see [`sleep`].
+    #[must_use = "a future does nothing before it is awaited"]
+    #[derive(Debug)]
+    pub struct Sleep {
+        until: Until,
+        location: &'static Location<'static>,
+        #[pin]
+        timer: Timer,
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let timer = this.timer.as_ref();
+        let deadline = match *this.until {
+            Until::Over => return Poll::Ready(()),
+            Until::Waiting if !timer.is_armed() => {
+                *this.until = Until::Over;
+                return Poll::Ready(());
+            }
+            Until::Waiting => {
+                timer.update_waker(cx.waker());
+                report_wait(&SLEEP, Some(this.location));
+                return Poll::Pending;
+            }
+            Until::NextTurn => None,
+            Until::After(delay) => Some(current::with_running("`sleep`", |this| this.time() + delay)),
+            Until::At(deadline) => {
+                let now = current::with_running("`sleep_until`", |this| this.time());
+                (deadline > now).then_some(deadline)
+            }
+        };
+        *this.until = Until::Waiting;
+        match deadline {
+            Some(deadline) => timer.arm_wake(deadline, cx.waker()),
+            None => cx.waker().wake_by_ref(),
+        }
+        report_wait(&SLEEP, Some(this.location));
+        Poll::Pending
+    }
+}

@@ -1,0 +1,117 @@
+//! `Timer`: one deadline of a future, armed in the running loop without an allocation.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use asyncio_executor::{CancelledError, ScopeKey};
+use asyncio_timers::Instant;
+use pin_project_lite::pin_project;
+
+use crate::callbacks::TimerCallback;
+use crate::current;
+
+/// What happens when a timer is due.
+pub(crate) enum Action {
+    /// A task is woken.
+    Wake(Waker),
+    /// A scope is cancelled.
+    Expire(ScopeKey, CancelledError),
+    /// A callback is called.
+    Call(Pin<Rc<dyn TimerCallback>>),
+}
+
+impl Action {
+    /// Does it, in the run phase of a turn.
+    pub(crate) fn run(self) {
+        match self {
+            Self::Wake(waker) => waker.wake(),
+            Self::Expire(key, error) => {
+                key.cancel(error);
+            }
+            Self::Call(callback) => callback.fire(),
+        }
+    }
+}
+
+pin_project! {
+    /// A deadline that wakes a waker or cancels a scope. For combinators; programs use `sleep` and `timeout`.
+    ///
+    /// It is disarmed when it is dropped.
+    #[derive(Debug, Default)]
+    pub struct Timer {
+        #[pin]
+        timer: asyncio_timers::Timer<Action>,
+    }
+}
+
+impl Timer {
+    /// A timer that is not armed.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { timer: asyncio_timers::Timer::new() }
+    }
+
+    fn timer(self: Pin<&Self>) -> Pin<&asyncio_timers::Timer<Action>> {
+        self.project_ref().timer
+    }
+
+    /// Wakes `waker` at `deadline`, in the running loop. Arming again moves it.
+    ///
+    /// # Panics
+    ///
+    /// Without a running event loop.
+    #[track_caller]
+    pub fn arm_wake(self: Pin<&Self>, deadline: Instant, waker: &Waker) {
+        let action = Action::Wake(waker.clone());
+        let before = current::with_running("a timer", |this| this.timers().arm(self.timer(), deadline, action));
+        drop(before);
+    }
+
+    /// Wakes `waker` when `delay` has passed, in the running loop; one of zero is due in the next turn.
+    ///
+    /// # Panics
+    ///
+    /// Without a running event loop.
+    #[track_caller]
+    pub fn arm_wake_after(self: Pin<&Self>, delay: Duration, waker: &Waker) {
+        current::with_running("a timer", |this| {
+            if delay.is_zero() {
+                this.inner.pace.demand();
+            }
+            drop(this.timers().arm(self.timer(), this.time() + delay, Action::Wake(waker.clone())));
+        });
+    }
+
+    /// Replaces the waker of an armed timer, if it is another.
+    pub fn update_waker(self: Pin<&Self>, waker: &Waker) {
+        let same = self.timer().with_value(|action| matches!(action, Action::Wake(old) if old.will_wake(waker)));
+        if same == Some(false) {
+            drop(self.timer().replace_value(Action::Wake(waker.clone())));
+        }
+    }
+
+    /// Cancels the scope of `key` with `error` at `deadline`, in the running loop. Arming again moves it.
+    ///
+    /// # Panics
+    ///
+    /// Without a running event loop.
+    #[track_caller]
+    pub fn arm_expire(self: Pin<&Self>, deadline: Instant, key: ScopeKey, error: CancelledError) {
+        let action = Action::Expire(key, error);
+        let before = current::with_running("a timeout", |this| this.timers().arm(self.timer(), deadline, action));
+        drop(before);
+    }
+
+    /// Whether it is armed, and not yet due and done.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        self.timer.is_armed()
+    }
+
+    /// Disarms it. No effect if it is not armed.
+    pub fn disarm(self: Pin<&Self>) {
+        drop(self.timer().disarm());
+    }
+}

@@ -1,0 +1,202 @@
+//! `add_reader` and `add_writer`: callbacks on descriptors that are ready.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::rc::Rc;
+
+use asyncio_executor::{Context, Fault, copy_context};
+use asyncio_reactor::{Interest, Watch};
+
+use crate::event_loop::EventLoop;
+
+/// One direction of a watched descriptor.
+struct Callback {
+    f: RefCell<Box<dyn FnMut()>>,
+    context: Context,
+    location: &'static Location<'static>,
+    /// Replaced or removed: what was noted of it is not called.
+    cancelled: Cell<bool>,
+}
+
+struct Watched {
+    watch: Watch,
+    reader: Option<Rc<Callback>>,
+    writer: Option<Rc<Callback>>,
+}
+
+/// The watched descriptors of a loop.
+#[derive(Default)]
+pub(crate) struct Watches {
+    by_fd: RefCell<HashMap<RawFd, Watched>>,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Read,
+    Write,
+}
+
+impl Watched {
+    fn slot(&mut self, direction: Direction) -> &mut Option<Rc<Callback>> {
+        match direction {
+            Direction::Read => &mut self.reader,
+            Direction::Write => &mut self.writer,
+        }
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        Interest::new(self.reader.is_some(), self.writer.is_some())
+    }
+}
+
+impl Watches {
+    pub(crate) fn clear(&self) {
+        let all = self.by_fd.take();
+        drop(all);
+    }
+
+    fn get(&self, fd: RawFd, direction: Direction) -> Option<Rc<Callback>> {
+        self.by_fd.borrow_mut().get_mut(&fd).and_then(|watched| watched.slot(direction).clone())
+    }
+}
+
+impl EventLoop {
+    /// Calls `f` whenever `fd` can be read from, once in each turn in which it can, until it is removed or replaced.
+    ///
+    /// `f` runs outside any task, in a copy of the current context. Remove it before the descriptor is closed.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor belongs to a transport or stream of this loop, and what the platform says: an ordinary file
+    /// cannot be waited for.
+    ///
+    /// # Panics
+    ///
+    /// When the loop is closed.
+    ///
+    /// # In Python
+    ///
+    /// `loop.add_reader`.
+    #[track_caller]
+    pub fn add_reader(&self, fd: impl AsFd, f: impl FnMut() + 'static) -> io::Result<()> {
+        self.add(fd.as_fd().as_raw_fd(), Direction::Read, Location::caller(), Box::new(f))
+    }
+
+    /// Calls `f` whenever `fd` can be written to: see [`add_reader`](EventLoop::add_reader).
+    ///
+    /// # Errors
+    ///
+    /// As for `add_reader`.
+    ///
+    /// # Panics
+    ///
+    /// When the loop is closed.
+    ///
+    /// # In Python
+    ///
+    /// `loop.add_writer`.
+    #[track_caller]
+    pub fn add_writer(&self, fd: impl AsFd, f: impl FnMut() + 'static) -> io::Result<()> {
+        self.add(fd.as_fd().as_raw_fd(), Direction::Write, Location::caller(), Box::new(f))
+    }
+
+    /// Removes the callback of `add_reader`. Says whether there was one. A call that is due is not made.
+    ///
+    /// # In Python
+    ///
+    /// `loop.remove_reader`.
+    pub fn remove_reader(&self, fd: impl AsFd) -> bool {
+        self.remove(fd.as_fd().as_raw_fd(), Direction::Read)
+    }
+
+    /// Removes the callback of `add_writer`. Says whether there was one. A call that is due is not made.
+    ///
+    /// # In Python
+    ///
+    /// `loop.remove_writer`.
+    pub fn remove_writer(&self, fd: impl AsFd) -> bool {
+        self.remove(fd.as_fd().as_raw_fd(), Direction::Write)
+    }
+
+    fn add(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        location: &'static Location<'static>,
+        f: Box<dyn FnMut()>,
+    ) -> io::Result<()> {
+        assert!(!self.is_closed(), "the event loop is closed: descriptor {fd} cannot be watched");
+        if self.reactor().is_registered(fd) {
+            let message = format!("descriptor {fd} belongs to a transport or stream: read and write through that");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        let callback =
+            Rc::new(Callback { f: RefCell::new(f), context: copy_context(), location, cancelled: Cell::new(false) });
+        let mut all = self.inner.watches.by_fd.borrow_mut();
+        let before = match all.get_mut(&fd) {
+            Some(watched) => {
+                let before = watched.slot(direction).replace(callback);
+                if let Some(interest) = watched.interest() {
+                    watched.watch.set_interest(interest)?;
+                }
+                before
+            }
+            None => {
+                let interest = match direction {
+                    Direction::Read => Interest::Readable,
+                    Direction::Write => Interest::Writable,
+                };
+                let key = usize::try_from(fd).expect("a descriptor is not negative");
+                let watch = self.reactor().watch(fd, interest, key)?;
+                let mut watched = Watched { watch, reader: None, writer: None };
+                *watched.slot(direction) = Some(callback);
+                all.insert(fd, watched);
+                None
+            }
+        };
+        drop(all);
+        if let Some(before) = before {
+            before.cancelled.set(true);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, fd: RawFd, direction: Direction) -> bool {
+        let mut all = self.inner.watches.by_fd.borrow_mut();
+        let Some(watched) = all.get_mut(&fd) else { return false };
+        let removed = watched.slot(direction).take();
+        let over = match watched.interest() {
+            // A descriptor that was closed meanwhile cannot be changed any more, and need not be.
+            Some(interest) => {
+                let _ = watched.watch.set_interest(interest);
+                None
+            }
+            None => all.remove(&fd),
+        };
+        drop(all);
+        drop(over);
+        removed.is_some_and(|callback| {
+            callback.cancelled.set(true);
+            true
+        })
+    }
+}
+
+/// Calls the callbacks of a descriptor that is ready, the reader first.
+pub(crate) fn dispatch(this: &EventLoop, key: usize, readable: bool, writable: bool) {
+    let Ok(fd) = RawFd::try_from(key) else { return };
+    let reader = if readable { this.inner.watches.get(fd, Direction::Read) } else { None };
+    let writer = if writable { this.inner.watches.get(fd, Direction::Write) } else { None };
+    for callback in reader.into_iter().chain(writer) {
+        if callback.cancelled.get() {
+            continue;
+        }
+        let call = || callback.context.run(|| (callback.f.borrow_mut())());
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
+            Fault::new("exception in a callback of a descriptor").payload(payload).callback(callback.location).report();
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What must hold of the event loop.
+
+mod run;

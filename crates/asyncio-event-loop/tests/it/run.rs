@@ -1,0 +1,98 @@
+//! Runs: values, errors, the end of tasks, time.
+
+use std::cell::RefCell;
+use std::future::pending;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncio_event_loop::{RunError, Runner, get_running_loop, run, sleep, to_thread};
+use asyncio_executor::{catch_cancelled, create_task, current_task};
+
+fn virtual_runner() -> Runner {
+    Runner::builder().virtual_time(true).build().unwrap()
+}
+
+#[test]
+fn a_run_borrows_and_returns() {
+    let text = String::from("hello");
+    assert_eq!(run(async { text.len() }), 5);
+}
+
+#[test]
+fn virtual_time_jumps() {
+    let mut runner = virtual_runner();
+    let took = runner.run(async {
+        let begin = get_running_loop().time();
+        sleep(Duration::from_secs(3600)).await;
+        get_running_loop().time() - begin
+    });
+    assert_eq!(took.unwrap(), Duration::from_secs(3600));
+}
+
+#[test]
+fn a_deadlock_names_every_task_and_what_it_waits_for() {
+    let mut runner = virtual_runner();
+    let error = runner
+        .run(async {
+            let waits = create_task(pending::<()>());
+            waits.set_name("never");
+            waits.await;
+        })
+        .unwrap_err();
+    let RunError::Deadlock(deadlock) = error else { panic!("{error}") };
+    assert_eq!(deadlock.tasks().len(), 2);
+    assert!(deadlock.tasks()[0].contains("waits for task \"never\""), "{deadlock}");
+    assert!(deadlock.tasks()[1].contains("name=\"never\" spawned at"), "{deadlock}");
+}
+
+#[test]
+fn leftover_tasks_are_cancelled_and_clean_up() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let mut runner = virtual_runner();
+    let inner = log.clone();
+    runner
+        .run(async {
+            let _detached = create_task(async move {
+                let error = catch_cancelled(pending::<()>()).await.unwrap_err();
+                sleep(Duration::from_secs(1)).await;
+                inner.borrow_mut().push("cleaned");
+                error.raise().await
+            });
+            sleep(Duration::from_secs(1)).await;
+        })
+        .unwrap();
+    runner.close();
+    assert_eq!(*log.borrow(), ["cleaned"]);
+}
+
+#[test]
+fn a_cancelled_main_task_is_an_error_of_the_runner() {
+    let mut runner = virtual_runner();
+    let error = runner.run(async {
+        current_task().unwrap().cancel_with("enough");
+        sleep(Duration::from_secs(1)).await;
+    });
+    assert!(matches!(error, Err(RunError::Cancelled(error)) if error.message() == Some("enough")));
+}
+
+#[test]
+fn work_on_a_thread_comes_back_on_either_clock() {
+    assert_eq!(run(async { to_thread(|| 7).await }), 7);
+    assert_eq!(virtual_runner().run(async { to_thread(|| 7).await }).unwrap(), 7);
+}
+
+#[test]
+fn timers_fire_in_order_of_deadline_then_of_arming() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    virtual_runner()
+        .run(async {
+            let this = get_running_loop();
+            for (delay, name) in [(3, "c"), (1, "a"), (3, "d"), (2, "b"), (0, "now")] {
+                let log = log.clone();
+                this.call_later(Duration::from_secs(delay), move || log.borrow_mut().push(name));
+            }
+            sleep(Duration::from_secs(4)).await;
+        })
+        .unwrap();
+    assert_eq!(*log.borrow(), ["now", "a", "b", "c", "d"]);
+}

@@ -1,0 +1,58 @@
+//! What can be registered: a descriptor on Unix, a socket on Windows, by its number.
+
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, BorrowedSocket, RawSocket};
+
+/// The number by which the platform knows what is registered: a `RawFd`.
+#[cfg(unix)]
+pub type RawSource = RawFd;
+
+/// The number by which the platform knows what is registered: a `RawSocket`.
+#[cfg(windows)]
+pub type RawSource = RawSocket;
+
+/// What a reactor can be told to look at: a reference to anything that has a descriptor, a borrowed descriptor, or its
+/// bare number (on Windows: a socket).
+///
+/// The reactor keeps the number and no hold on the descriptor. Drop the [`Source`](crate::Source) or
+/// [`Watch`](crate::Watch) before the descriptor is closed.
+pub trait AsSource {
+    /// The number.
+    fn as_raw_source(&self) -> RawSource;
+}
+
+#[cfg(unix)]
+impl<T: AsRawFd + ?Sized> AsSource for &T {
+    fn as_raw_source(&self) -> RawSource {
+        self.as_raw_fd()
+    }
+}
+
+#[cfg(unix)]
+impl AsSource for BorrowedFd<'_> {
+    fn as_raw_source(&self) -> RawSource {
+        self.as_raw_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<T: AsRawSocket + ?Sized> AsSource for &T {
+    fn as_raw_source(&self) -> RawSource {
+        self.as_raw_socket()
+    }
+}
+
+#[cfg(windows)]
+impl AsSource for BorrowedSocket<'_> {
+    fn as_raw_source(&self) -> RawSource {
+        self.as_raw_socket()
+    }
+}
+
+impl AsSource for RawSource {
+    fn as_raw_source(&self) -> RawSource {
+        *self
+    }
+}

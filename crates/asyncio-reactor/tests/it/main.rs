@@ -1,0 +1,31 @@
+//! The same suite on each backend: the ordinary one of the platform, and the one with its fallbacks in force.
+//!
+//! `RUSTFLAGS="--cfg asyncio_portable_reactor"` runs it on the portable backend.
+#![cfg(all(unix, not(asyncio_loom)))]
+
+/// Makes each function two tests, `ordinary::name` and `fallbacks::name`, with a reactor of that kind.
+macro_rules! on_each_backend {
+    ($($(#[$attribute:meta])* fn $name:ident($reactor:ident: Reactor) $body:block)*) => {
+        $(fn $name($reactor: &asyncio_reactor::Reactor) $body)*
+
+        mod ordinary {
+            $(#[test] $(#[$attribute])* fn $name() {
+                super::$name(&asyncio_reactor::Reactor::new().unwrap());
+            })*
+        }
+
+        mod fallbacks {
+            $(#[test] $(#[$attribute])* fn $name() {
+                super::$name(&asyncio_reactor::Reactor::with_fallbacks().unwrap());
+            })*
+        }
+    };
+}
+
+mod identity;
+mod model;
+mod notification;
+mod observer;
+mod readiness;
+mod timeout;
+mod watching;
