@@ -27,7 +27,7 @@ use crate::task::header::TaskRef;
 ///
 /// For combinators: a `Future`, a `gather`, a `shield`.
 pub trait Awaitee {
-    /// Whether it is done, so that nobody waits for it any more: whoever awaits it has been woken.
+    /// Whether it is done, so that nobody waits for it any more. When it comes to be done, it wakes who awaits it.
     ///
     /// This and [`accepts`](Awaitee::accepts) are asked while scopes are being walked, and must do nothing but look: the
     /// process is aborted if they poll or drop anything that is suspended.
@@ -57,7 +57,7 @@ pub trait Observable: Awaitee {
 pub(crate) enum Forwarded {
     /// Take it there.
     To(Target),
-    /// What is awaited is done: raise.
+    /// What is awaited is done, or not awaited any more: raise.
     Done,
     /// What is awaited is not done, but takes no requests: it will be done soon.
     Refused,
@@ -271,7 +271,7 @@ impl Link {
         let this = unsafe { &*link };
         let request = this.forwarded.take()?;
         // SAFETY: by the caller's promise.
-        if matches!(unsafe { Self::accepting(link) }, Forwarded::Done) {
+        if matches!(unsafe { Self::forwardable(link) }, Forwarded::Done) {
             return Some(request);
         }
         this.forwarded.set(Some(request));
@@ -279,15 +279,15 @@ impl Link {
         None
     }
 
-    /// Where a request goes that is forwarded along this link, which keeps a copy of it if it goes anywhere.
+    /// Where a request goes that is forwarded along this link, which keeps a copy if it goes anywhere.
     ///
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
     pub(crate) unsafe fn forward(link: *const Self, request: &Request) -> Forwarded {
         // SAFETY: by the caller's promise.
-        let forwarded = unsafe { Self::accepting(link) };
-        if let Forwarded::To(_) = forwarded {
+        let forwarded = unsafe { Self::forwardable(link) };
+        if matches!(forwarded, Forwarded::To(_)) {
             // SAFETY: a member of a list is valid.
             unsafe { &*link }.forwarded.set(Some(Box::new(request.clone())));
         }
@@ -299,7 +299,7 @@ impl Link {
     /// # Safety
     ///
     /// As for `forward`.
-    unsafe fn accepting(link: *const Self) -> Forwarded {
+    unsafe fn forwardable(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
         let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done };
         let (done, accepts) = match &target {

@@ -600,6 +600,7 @@ impl Scope {
     /// Its next poll puts it under the scope that polls it then. Its key stays.
     pub fn detach(self: Pin<&Self>) {
         let node = self.node();
+        node.hand_over(node.base.take_unheard(Some(&Kept { scope: &node.base, outer: None })));
         node.unlink();
         node.base.set_tasks(ptr::null());
     }

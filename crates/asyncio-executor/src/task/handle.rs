@@ -435,11 +435,10 @@ impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.task.link.detach();
         self.task.state.drop_handle();
-        if !self.task.is_done() {
-            self.task.done.remove_awaiter(0);
-        } else if !self.task.state.is_queued() && !self.task.state.has_handle() {
-            // Else watchers are still to be told, and the outcome goes after that.
+        if self.task.is_done() {
             step::discard_output(&self.task);
+        } else {
+            self.task.done.remove_awaiter(0);
         }
     }
 }

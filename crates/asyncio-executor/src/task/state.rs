@@ -26,11 +26,10 @@ const DELIVERED: u32 = 1 << 9;
 const FORWARDING: u32 = 1 << 11;
 /// A request went along a wait of it, whose outcome has not been taken.
 const FORWARDED: u32 = 1 << 12;
+/// It is done, and some watchers or callbacks are in entries of the queue that are not its own.
+const TELLING: u32 = 1 << 13;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
-
-/// Watchers are told in an entry of the ready queue that is not the task's own: until then the outcome stays.
-const NOTICE: u32 = 1 << 13;
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,17 +184,8 @@ impl State {
         self.clear(HANDLE);
     }
 
-    /// Whether somebody may still want the outcome.
     pub(crate) fn has_handle(&self) -> bool {
-        self.has(HANDLE | NOTICE)
-    }
-
-    pub(crate) fn set_notice(&self) {
-        self.set(NOTICE);
-    }
-
-    pub(crate) fn clear_notice(&self) {
-        self.clear(NOTICE);
+        self.has(HANDLE)
     }
 
     /// Whether the outcome is there to be taken by the caller, who is the first.
@@ -205,6 +195,19 @@ impl State {
             self.set(TAKEN);
             true
         }
+    }
+
+    /// Whether somebody who is to be told has not run yet and may look at the outcome.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.has(TELLING | QUEUED)
+    }
+
+    pub(crate) fn set_telling(&self) {
+        self.set(TELLING);
+    }
+
+    pub(crate) fn clear_telling(&self) {
+        self.clear(TELLING);
     }
 
     pub(crate) fn set_forwarded(&self) {

@@ -239,6 +239,37 @@ fn what_belongs_to_this_thread_is_dropped_on_it() {
 }
 
 #[test]
+fn an_output_that_waits_for_watchers_is_dropped_here_too() {
+    for handle in [false, true] {
+        let executor = Executor::new(|| {});
+        let home = std::thread::current().id();
+        let seen = Rc::new(Cell::new(None));
+        let to = seen.clone();
+        let output = OnDrop(move || to.set(Some(std::thread::current().id())));
+        let slot = Rc::new(Cell::new(None));
+        let waker = slot.clone();
+        let task = executor.spawn(async move {
+            poll_fn(|cx| {
+                waker.set(Some(cx.waker().clone()));
+                Poll::Ready(())
+            })
+            .await;
+            output
+        });
+        task.add_done_callback(|_| {});
+        let kept = handle.then(|| task.handle());
+        drop(task);
+        executor.turn();
+        assert_eq!(seen.get(), None, "the callback has not run");
+        drop(executor);
+        drop(kept);
+        let waker = slot.take().unwrap();
+        abroad(move || drop(waker));
+        assert_eq!(seen.get(), Some(home));
+    }
+}
+
+#[test]
 fn a_guard_that_was_forgotten_or_dropped_late_leaves_no_dangling_executor() {
     let (first, second) = (Executor::new(|| {}), Executor::new(|| {}));
     let a = first.enter();
@@ -294,8 +325,8 @@ fn the_last_handle_abroad_frees_after_the_executor_is_gone_leak() {
     drop(executor);
     abroad(move || {
         for waker in wakers {
-            waker.clone().wake();
             waker.wake_by_ref();
+            waker.wake();
         }
     });
     assert!(leaders.iter().all(|leader| leader.future_drops.get() == 1));
@@ -318,7 +349,7 @@ fn dropping_an_executor_with_everything_pending_leaks_nothing_leak() {
     for _ in 0..3 {
         let (shared, promise) = (shared.clone(), promise.clone());
         drop(executor.spawn(async move { asyncio_executor::catch_cancelled(shared).await.unwrap().len() }));
-        drop(executor.spawn(asyncio_executor::with_cleanup(promise, || pending::<()>())));
+        drop(executor.spawn(asyncio_executor::with_cleanup(promise, pending::<()>)));
     }
     chain.add_done_callback(|_| {});
     promise.add_done_callback(|_| {});
@@ -333,12 +364,11 @@ fn dropping_an_executor_with_everything_pending_leaks_nothing_leak() {
     executor.remote().call_soon_threadsafe(|| {}).unwrap();
     let wakers = [leader.waker(), leader.waker()];
     let wakers = abroad(move || wakers.map(|waker| (waker.clone(), waker)));
-    let woken = abroad(move || {
+    abroad(move || {
         for (first, second) in wakers {
             first.wake();
             drop(second);
         }
     });
-    let () = woken;
     drop(executor);
 }

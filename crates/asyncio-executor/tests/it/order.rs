@@ -745,6 +745,38 @@ fn callbacks_run_also_if_the_task_is_in_the_queue_when_it_ends() {
     assert_eq!(log.take(), ["1", "2"]);
 }
 
+/// A `gather` looks at the outcome of a child whose handle is gone.
+#[test]
+fn watchers_find_the_outcome_wherever_they_run() {
+    struct Look(Log, TaskHandle);
+    impl asyncio_executor::Watcher for Look {
+        fn finished(self: Rc<Self>, index: usize) {
+            self.0.push(format!("{index} {:?}", self.1.panic_text()));
+        }
+    }
+    for self_wake in [false, true] {
+        let executor = Executor::new(|| {});
+        let log = Log::default();
+        executor.set_reporter(Some(Rc::new(drop)));
+        let task = executor.spawn(std::future::poll_fn(move |cx| {
+            if self_wake {
+                cx.waker().wake_by_ref();
+            }
+            panic!("why");
+            #[expect(unreachable_code, reason = "gives the closure its type")]
+            std::task::Poll::Ready(())
+        }));
+        let handle = task.handle();
+        drop(task);
+        for index in 0..2 {
+            handle.watch(Rc::new(Look(log.clone(), handle.clone())), index);
+        }
+        run(&executor);
+        assert_eq!(log.take(), ["0 Some(\"why\")", "1 Some(\"why\")"]);
+        assert_eq!(handle.panic_text(), None, "nobody can take it any more");
+    }
+}
+
 #[test]
 fn observed_entries_are_what_they_are_and_run_once() {
     let executor = Executor::new(|| {});

@@ -16,8 +16,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::trace::{Leader, Log, Next, run};
 
+type KeySlot = Rc<Cell<Option<ScopeKey>>>;
+type Guarded = Pin<Box<dyn Future<Output = Result<(), CancelledError>>>>;
+
 /// What a timeout does: a scope whose key is known outside.
-async fn keyed<F: Future>(slot: Rc<Cell<Option<ScopeKey>>>, future: F) -> Result<F::Output, CancelledError> {
+async fn keyed<F: Future>(slot: KeySlot, future: F) -> Result<F::Output, CancelledError> {
     let scope = pin!(Scope::new());
     let mut inner = pin!(Some(future));
     slot.set(Some(scope.as_ref().key()));
@@ -84,6 +87,23 @@ fn one_request_is_raised_once_whatever_scopes_it_was_delivered_to() {
     });
     executor.turn();
     task.cancel_with("once");
+    run(&executor);
+    assert_eq!(task.result().unwrap(), "went on");
+}
+
+#[test]
+fn a_request_that_was_caught_is_not_handed_on_by_another_scope_that_got_it() {
+    let executor = Executor::new(|| {});
+    let task = executor.spawn(async {
+        let (left, right) = (catch_cancelled(pending::<()>()), catch_cancelled(pending::<()>()));
+        // The left one catches; the right one is dropped before it is polled again.
+        assert!(matches!(select(Box::pin(left), Box::pin(right)).await, Either::Left((Err(_), _))));
+        yield_now().await;
+        yield_now().await;
+        "went on"
+    });
+    executor.turn();
+    task.cancel();
     run(&executor);
     assert_eq!(task.result().unwrap(), "went on");
 }
@@ -295,8 +315,7 @@ fn a_request_passed_on_by_an_earlier_wait_is_no_matter_of_a_join() {
 #[test]
 fn a_scope_that_goes_on_in_another_task_leaves_requests_behind() {
     let executor = Executor::new(|| {});
-    let travelling: Rc<RefCell<Pin<Box<dyn Future<Output = Result<(), CancelledError>>>>>> =
-        Rc::new(RefCell::new(Box::pin(catch_cancelled(pending::<()>()))));
+    let travelling: Rc<RefCell<Guarded>> = Rc::new(RefCell::new(Box::pin(catch_cancelled(pending::<()>()))));
     let in_second = travelling.clone();
     let turn = Rc::new(Cell::new(false));
     let polls_it = turn.clone();
@@ -332,7 +351,7 @@ fn a_scope_that_goes_on_in_another_task_leaves_requests_behind() {
 #[test]
 fn scopes_outlive_their_parents_and_their_tasks() {
     let executor = Executor::new(|| {});
-    let kept: Rc<RefCell<Option<Pin<Box<dyn Future<Output = Result<(), CancelledError>>>>>>> =
+    let kept: Rc<RefCell<Option<Guarded>>> =
         Rc::new(RefCell::new(Some(Box::pin(catch_cancelled(catch_cancelled(pending::<()>()).map_ok())))));
     let slot = kept.clone();
     let first = executor.spawn(async move {
@@ -401,7 +420,7 @@ fn a_request_by_key_is_counted_and_raised_in_its_scope() {
 #[test]
 fn a_request_by_key_wakes_the_scope_inside_a_combinator() {
     let executor = Executor::new(|| {});
-    let keys: Rc<RefCell<Vec<Rc<Cell<Option<ScopeKey>>>>>> = Rc::default();
+    let keys: Rc<RefCell<Vec<KeySlot>>> = Rc::default();
     let slots = keys.clone();
     let task = executor.spawn(async move {
         let mut many = FuturesUnordered::new();

@@ -136,7 +136,7 @@ fn a_waker_of_a_task_that_ended_does_nothing() {
     run(&executor);
     waker.wake_by_ref();
     assert!(!executor.has_ready());
-    abroad(|| waker.clone().wake());
+    abroad(move || waker.wake());
     run(&executor);
     assert_eq!(leader.polls.get(), 2);
 }
@@ -173,10 +173,10 @@ fn threads_and_owner_at_the_same_time_leak() {
                 let waker = waker.clone();
                 scope.spawn(move || {
                     for _ in 0..20 {
-                        let clone = waker.clone();
-                        clone.wake_by_ref();
-                        waker.clone().wake();
-                        drop(clone);
+                        let (first, second) = (waker.clone(), waker.clone());
+                        first.wake_by_ref();
+                        second.wake();
+                        drop(first);
                     }
                 });
             }
