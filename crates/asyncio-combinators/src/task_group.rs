@@ -391,6 +391,7 @@ impl Drop for Abandon<'_> {
             self.0.abort();
             self.0.uncancel_parent();
         }
+        drop(self.0.waker.take());
         self.0.parent.take();
     }
 }

@@ -217,6 +217,8 @@ struct Watching(Option<Rc<State>>);
 impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(state) = self.0.take() {
+            // Notices that are on their way find nobody to wake.
+            drop(state.waker.take());
             let watcher: Rc<dyn Watcher> = state.clone();
             for control in &state.controls {
                 control.unwatch(&watcher);
