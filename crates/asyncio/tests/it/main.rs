@@ -1,0 +1,4 @@
+//! The facade as its users see it.
+#![forbid(unsafe_code)]
+
+mod seed;
