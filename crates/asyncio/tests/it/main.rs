@@ -1,4 +1,5 @@
 //! The facade as its users see it.
 #![forbid(unsafe_code)]
 
+mod api;
 mod seed;

@@ -6,8 +6,8 @@ async def task(n):
 
 async def main():
     tasks = [
-        asyncio.create_task(task(1)), 
-        asyncio.create_task(task(2)), 
+        asyncio.create_task(task(1)),
+        asyncio.create_task(task(2)),
         asyncio.create_task(task(3))
     ]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
