@@ -2,4 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod macros;
+mod misuse;
 mod seed;
+mod subcrates;

@@ -155,7 +155,7 @@ async fn constructors_are_const_where_they_can_be() {
         static CONDITION: Condition<u32> = const { Condition::new(0) };
         static QUEUE: Queue<u32> = const { Queue::new(3) };
         static STACK: LifoQueue<u32> = const { LifoQueue::new(3) };
-        static ORDERED: RefCell<PriorityQueue<u32>> = RefCell::new(PriorityQueue::new(3));
+        static ORDERED: RefCell<PriorityQueue<u32>> = const { RefCell::new(PriorityQueue::new(3)) };
     }
     LOCK.with(|lock| assert!(!lock.locked()));
     EVENT.with(|event| assert!(!event.is_set()));
