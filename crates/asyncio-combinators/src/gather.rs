@@ -297,7 +297,7 @@ impl<T> Future for Gather<T> {
         let Some(verdict) = this.state.verdict() else {
             this.state.completion.set_awaiter(this.key, cx.waker());
             let state = &this.state;
-            this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach();
+            this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&GATHER, Some(this.state.location));
             return Poll::Pending;
         };

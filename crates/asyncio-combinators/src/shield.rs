@@ -190,7 +190,7 @@ impl<T> Future for Shield<T> {
         };
         if !state.ended.get() {
             state.completion.set_awaiter(this.key, cx.waker());
-            this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach();
+            this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&SHIELD, Some(state.location));
             return Poll::Pending;
         }

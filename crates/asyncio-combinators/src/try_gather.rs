@@ -181,7 +181,7 @@ impl<C: TryChildren> Future for TryGather<C> {
         let Some(verdict) = verdict else {
             this.state.completion.set_awaiter(this.key, cx.waker());
             let state = &this.state;
-            this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach();
+            this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&TRY_GATHER, Some(this.state.location));
             return Poll::Pending;
         };

@@ -7,14 +7,17 @@
 //! recursion, depth first.
 
 use std::cell::Cell;
+use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
 use std::task::Waker;
 
 use crate::cancel::CancelledError;
+use crate::contain::{contain, wake};
 use crate::current;
 use crate::done::Watcher;
+use crate::executor::Fault;
 use crate::list::{Linked, Links};
 use crate::scope::ScopeBase;
 use crate::task::handle::TaskHandle;
@@ -25,6 +28,9 @@ use crate::task::header::TaskRef;
 /// For combinators: a `Future`, a `gather`, a `shield`.
 pub trait Awaitee {
     /// Whether it is done, so that nobody waits for it any more.
+    ///
+    /// This and [`accepts`](Awaitee::accepts) are asked while scopes are being walked, and must do nothing but look: the
+    /// process is aborted if they poll or drop anything that is suspended.
     fn is_done(&self) -> bool;
     /// Whether it would accept a request. What is done does not; a `gather` whose children are all done does not either,
     /// although it is not done itself until it has been told of them.
@@ -65,8 +71,14 @@ pub(crate) enum Target {
 
 /// The requests that are still to be made, and the wakers still to be woken.
 pub struct Forward {
-    stack: Vec<(Target, CancelledError)>,
+    stack: Vec<Step>,
     wakers: Vec<Waker>,
+}
+
+enum Step {
+    Request(Target, CancelledError),
+    /// All that the task passed on has been made.
+    Leave(TaskRef),
 }
 
 impl Forward {
@@ -85,7 +97,7 @@ impl Forward {
     }
 
     pub(crate) fn push(&mut self, target: Target, error: &CancelledError) {
-        self.stack.push((target, error.clone()));
+        self.stack.push(Step::Request(target, error.clone()));
     }
 
     /// Wakes `waker` once all requests of this cancellation have been made.
@@ -97,20 +109,39 @@ impl Forward {
     pub(crate) fn run(mut self) {
         // What one step pushed is in order; a stack takes it from the end.
         self.stack.reverse();
-        while let Some((target, error)) = self.stack.pop() {
+        while let Some(step) = self.stack.pop() {
             let mark = self.stack.len();
-            match target {
-                Target::Task(task) => task.take_request(&error, &mut self),
-                Target::Other(other) => {
-                    if other.accepts() {
-                        other.cancel(&error, &mut self);
+            match step {
+                Step::Request(Target::Task(task), error) => self.request(task, &error),
+                Step::Request(Target::Other(other), error) => {
+                    let cancel = || {
+                        if other.accepts() {
+                            other.cancel(&error, &mut self);
+                        }
+                    };
+                    if let Err(payload) = contain(cancel) {
+                        Fault::new("exception while a cancellation was passed on").payload(payload).report();
                     }
                 }
+                Step::Leave(task) => task.state.clear_forwarding(),
             }
             self.stack[mark..].reverse();
         }
-        for waker in self.wakers {
-            waker.wake();
+        self.wakers.into_iter().for_each(wake);
+    }
+
+    /// Makes a request of a task. One that comes back to a task by way of what that waits for stays there.
+    fn request(&mut self, task: TaskRef, error: &CancelledError) {
+        if task.state.is_forwarding() {
+            task.take_request_back(error, self);
+            return;
+        }
+        let mark = self.stack.len();
+        task.take_request(error, self);
+        if self.stack.len() > mark {
+            task.state.set_forwarding();
+            // The last of what was passed on, once it is in order.
+            self.stack.push(Step::Leave(task));
         }
     }
 }
@@ -134,6 +165,11 @@ pub(crate) struct Link {
     of_task: bool,
     /// Whether a request was forwarded along this link.
     forwarded: Cell<bool>,
+    /// The poll of the scope in which the link was attached last.
+    seen: Cell<u32>,
+    /// Whether it was polled with the waker of the scope's task. Such a wait is polled each time that its scope is, or
+    /// else it is not being awaited any more, although it is there: it was awaited by reference.
+    direct: Cell<bool>,
 }
 
 impl Linked for Link {
@@ -145,24 +181,39 @@ impl Linked for Link {
 impl Link {
     /// The link of a task: it must be the field `link` of a [`Header`].
     pub(crate) const fn of_task() -> Self {
-        Self { links: Links::new(), scope: Cell::new(ptr::null()), of_task: true, forwarded: Cell::new(false) }
+        Self::new(true)
     }
 
-    /// Puts the link into the list of the current scope, if it is not there already.
+    const fn new(of_task: bool) -> Self {
+        Self {
+            links: Links::new(),
+            scope: Cell::new(ptr::null()),
+            of_task,
+            forwarded: Cell::new(false),
+            seen: Cell::new(0),
+            direct: Cell::new(false),
+        }
+    }
+
+    /// Puts the link into the list of the current scope, if it is not there already. `waker` is what it was polled with,
+    /// if that is known.
     ///
     /// # Safety
     ///
     /// `link` is valid and is detached before it moves or dies.
-    pub(crate) unsafe fn attach(link: *const Self) {
+    pub(crate) unsafe fn attach(link: *const Self, waker: Option<&Waker>) {
         // SAFETY: valid by the caller's promise.
         let this = unsafe { &*link };
         let scope = current::with(|current| current.scope.get());
-        if this.scope.get() == scope {
-            return;
+        if this.scope.get() != scope || this.is_stale(1) {
+            this.detach();
         }
-        this.detach();
         // SAFETY: the current scope is valid while it is current.
-        if let Some(base) = unsafe { scope.as_ref() } {
+        let Some(base) = (unsafe { scope.as_ref() }) else { return };
+        this.seen.set(base.polls());
+        this.direct.set(waker.is_some_and(|waker| base.is_task_waker(waker)));
+        if this.scope.get().is_null() {
+            assert_not_walking();
             this.scope.set(scope);
             // SAFETY: in no list after `detach`; it stays where it is by the caller's promise, and a scope that ends
             // detaches its links.
@@ -170,13 +221,24 @@ impl Link {
         }
     }
 
+    /// Ends the wait: whether a request went along it is forgotten.
     pub(crate) fn detach(&self) {
+        self.forwarded.set(false);
         let scope = self.scope.replace(ptr::null());
         // SAFETY: a scope detaches its links before it goes away, so the pointer is valid.
         if let Some(scope) = unsafe { scope.as_ref() } {
+            assert_not_walking();
             // SAFETY: `scope` is only set while the link is in its list.
             unsafe { scope.waits.remove(self) };
         }
+    }
+
+    /// Whether the wait is over although the link is there: the scope has been polled more than `ago` times since it was
+    /// polled.
+    fn is_stale(&self, ago: u32) -> bool {
+        // SAFETY: as in `detach`.
+        let scope = unsafe { self.scope.get().as_ref() };
+        self.direct.get() && scope.is_some_and(|scope| scope.polls().wrapping_sub(self.seen.get()) > ago)
     }
 
     /// Whether a request went along this link.
@@ -191,10 +253,13 @@ impl Link {
     /// `link` is a pointer from a scope's list.
     pub(crate) unsafe fn forward(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
-        let target = unsafe { Self::target(link) };
+        let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done };
         let (done, accepts) = match &target {
             Target::Task(task) => (task.is_done(), !task.is_done()),
-            Target::Other(other) => (other.is_done(), other.accepts()),
+            Target::Other(other) => {
+                let _walk = Walk::new();
+                (other.is_done(), other.accepts())
+            }
         };
         if done {
             return Forwarded::Done;
@@ -207,14 +272,18 @@ impl Link {
         Forwarded::To(target)
     }
 
-    /// What is awaited.
+    /// What is awaited, if it still is.
     ///
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn target(link: *const Self) -> Target {
+    pub(crate) unsafe fn target(link: *const Self) -> Option<Target> {
         // SAFETY: a member of a list is valid.
-        if unsafe { &*link }.of_task {
+        let this = unsafe { &*link };
+        if this.is_stale(0) {
+            return None;
+        }
+        Some(if this.of_task {
             // SAFETY: a link `of_task` is in a header, and was attached through a pointer to the whole header.
             Target::Task(unsafe { TaskRef::of_link(link) })
         } else {
@@ -222,7 +291,7 @@ impl Link {
             // through a pointer to the whole node.
             let node = unsafe { &*link.cast::<Node>() };
             Target::Other(node.target.clone())
-        }
+        })
     }
 }
 
@@ -231,6 +300,31 @@ impl Link {
 struct Node {
     link: Link,
     target: Rc<dyn Awaitee>,
+    /// The list has pointers to it, which moving its box must not make invalid.
+    _pinned: PhantomPinned,
+}
+
+/// A walk through a tree of scopes that calls the code of others, until it is dropped.
+struct Walk(bool);
+
+impl Walk {
+    fn new() -> Self {
+        Self(current::with(|current| current.walking.replace(true)))
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        current::with(|current| current.walking.set(self.0));
+    }
+}
+
+/// Called before a tree of scopes is changed. In the middle of a walk, pointers of the walk would be left dangling.
+pub(crate) fn assert_not_walking() {
+    if current::with(|current| current.walking.get()) {
+        eprintln!("asyncio: `Awaitee::accepts` polled or dropped something that is suspended: it must only look");
+        std::process::abort();
+    }
 }
 
 /// Records that the current scope waits for an [`Awaitee`], from [`AwaitLink::attach`] until it is dropped.
@@ -243,17 +337,25 @@ impl AwaitLink {
     /// A link to `target`, in no scope yet.
     #[must_use]
     pub fn new(target: Rc<dyn Awaitee>) -> Self {
-        let link =
-            Link { links: Links::new(), scope: Cell::new(ptr::null()), of_task: false, forwarded: Cell::new(false) };
-        Self { node: Box::pin(Node { link, target }) }
+        Self { node: Box::pin(Node { link: Link::new(false), target, _pinned: PhantomPinned }) }
     }
 
     /// Says that the scope being polled now waits for the target. Call it before returning `Pending`.
     pub fn attach(&self) {
+        self.attach_polled(None);
+    }
+
+    /// Like [`AwaitLink::attach`], for a future that may be awaited by reference, which was polled with `waker`. Once the
+    /// scope has been polled without this future, no request goes along the link.
+    pub fn attach_with(&self, waker: &Waker) {
+        self.attach_polled(Some(waker));
+    }
+
+    fn attach_polled(&self, waker: Option<&Waker>) {
         let node: *const Node = &*self.node;
         // SAFETY: the node is boxed, and `drop` detaches it. The pointer is to the whole node, whose first field is the
         // link.
-        unsafe { Link::attach(node.cast()) };
+        unsafe { Link::attach(node.cast(), waker) };
     }
 
     /// Whether a request for cancellation went along this link.

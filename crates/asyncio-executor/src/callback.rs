@@ -7,11 +7,12 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use crate::context_var::Context;
+use crate::contain::{contain, drop_contained};
+use crate::context_var::{self, Context};
 use crate::executor::{Fault, Inner};
 use crate::ready::{Entry, Node, NodeVTable};
 use crate::task::step::NoTask;
@@ -92,7 +93,8 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Puts a closure at the end of the ready queue, to be run in `context`.
+/// Puts a closure at the end of the ready queue, to be run in `context`. If the loop is closed, the closure is dropped
+/// with the handle.
 pub(crate) fn schedule<F: FnOnce() + 'static>(
     home: &Inner,
     context: Option<Context>,
@@ -107,6 +109,9 @@ pub(crate) fn schedule<F: FnOnce() + 'static>(
         f: Cell::new(Some(f)),
     });
     let handle = Handle(callback.clone());
+    if home.is_closed() {
+        return handle;
+    }
     // SAFETY: `into_raw` never gives null.
     let node = unsafe { NonNull::new_unchecked(Rc::into_raw(callback).cast_mut()) }.cast::<Node>();
     // SAFETY: the node is the first field of a new `Callback<F>`, with the reference that `into_raw` kept.
@@ -134,9 +139,12 @@ unsafe fn run<F: FnOnce() + 'static>(node: NonNull<Node>) {
 /// Calls a callback of the user's, outside any task, in its context. A panic goes to the reporter.
 pub(crate) fn call(context: Option<Context>, location: &'static Location<'static>, f: impl FnOnce()) {
     let _task = NoTask::new();
-    let _context = context.as_ref().map(Context::enter);
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+    let ambient = context_var::swap(context);
+    if let Err(payload) = contain(f) {
         Fault::new("exception in a callback").payload(payload).callback(location).report();
+    }
+    if let Some(context) = context_var::swap(ambient) {
+        drop_contained(context);
     }
 }
 
@@ -146,7 +154,8 @@ pub(crate) fn call(context: Option<Context>, location: &'static Location<'static
 unsafe fn discard<F: FnOnce() + 'static>(node: NonNull<Node>) {
     // SAFETY: see the header of this file.
     let callback = unsafe { Rc::from_raw(node.cast::<Callback<F>>().as_ptr()) };
-    drop(callback.f.take());
+    drop_contained(callback.f.take());
+    drop_contained(callback.context.take());
 }
 
 /// # Safety

@@ -1,14 +1,14 @@
 //! `catch_cancelled` and `with_cleanup`: the `except` and the `finally` of cancellation.
 
-use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
 use crate::cancel::CancelledError;
+use crate::contain::{Payload, contain, drop_payload};
 use crate::scope::{self, Scope};
 
 pin_project! {
@@ -69,7 +69,7 @@ impl<F: Future> Future for CatchCancelled<F> {
 enum Outcome<T> {
     Value(T),
     Cancelled(CancelledError),
-    Panicked(Box<dyn Any + Send>),
+    Panicked(Payload),
 }
 
 pin_project! {
@@ -123,7 +123,7 @@ where
         let mut this = self.project();
         if let Some(make) = this.make.take() {
             let scope = this.scope.as_ref();
-            let polled = catch_unwind(AssertUnwindSafe(|| scope.poll_in(cx, this.body.as_mut())));
+            let polled = contain(|| scope.poll_in(cx, this.body.as_mut()));
             let outcome = match polled {
                 Ok(Poll::Pending) => {
                     *this.make = Some(make);
@@ -132,8 +132,11 @@ where
                 Ok(Poll::Ready(Ok(value))) => Outcome::Value(value),
                 Ok(Poll::Ready(Err(error))) => Outcome::Cancelled(error),
                 Err(payload) => {
+                    // A second panic, of a destructor, must not keep the cleanup from running.
+                    if let Err(second) = contain(|| this.body.set(None)) {
+                        drop_payload(second);
+                    }
                     this.scope.as_ref().close();
-                    this.body.set(None);
                     Outcome::Panicked(payload)
                 }
             };

@@ -35,6 +35,8 @@ fn with_slot<R>(f: impl FnOnce(&Cell<Option<Context>>) -> R) -> R {
     // SAFETY: the current task is alive while it is current.
     match unsafe { task.as_ref() } {
         Some(task) => f(&task.context),
+        // At the end of a thread, destructors may look for a context when there is none any more.
+        None if current::AMBIENT.try_with(|_| ()).is_err() => f(&Cell::new(None)),
         None => current::AMBIENT.with(f),
     }
 }
@@ -63,13 +65,18 @@ pub(crate) fn inherited() -> Option<Context> {
     peek().map(|context| context.copy())
 }
 
+/// Makes `context` the current one, or none; returns the former one.
+pub(crate) fn swap(context: Option<Context>) -> Option<Context> {
+    with_slot(|slot| slot.replace(context))
+}
+
 /// Puts a context back when dropped.
 pub struct EnteredContext(Option<Context>);
 
 impl Drop for EnteredContext {
     fn drop(&mut self) {
         let before = self.0.take();
-        drop(with_slot(|slot| slot.replace(before)));
+        drop(swap(before));
     }
 }
 
@@ -99,7 +106,7 @@ impl Context {
     /// Makes this the current context until the guard is dropped. For event loops.
     #[must_use]
     pub fn enter(&self) -> EnteredContext {
-        EnteredContext(with_slot(|slot| slot.replace(Some(self.clone()))))
+        EnteredContext(swap(Some(self.clone())))
     }
 
     /// The values, to be sent to another thread.

@@ -17,6 +17,8 @@ pub(crate) struct Current {
     pub(crate) executor: Cell<*const Inner>,
     pub(crate) task: Cell<*const Header>,
     pub(crate) scope: Cell<*const ScopeBase>,
+    /// Whether a tree of scopes is being walked: nobody may change one.
+    pub(crate) walking: Cell<bool>,
     tasks_made: Cell<u64>,
     callbacks_made: Cell<u64>,
 }
@@ -35,6 +37,7 @@ thread_local! {
             executor: Cell::new(ptr::null()),
             task: Cell::new(ptr::null()),
             scope: Cell::new(ptr::null()),
+            walking: Cell::new(false),
             tasks_made: Cell::new(0),
             callbacks_made: Cell::new(0),
         }

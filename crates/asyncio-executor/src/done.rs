@@ -4,10 +4,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::callback;
-use crate::executor::with_current;
+use crate::contain::{drop_contained, wake};
+use crate::executor::{Inner, with_current};
+use crate::shared::Shared;
 
 /// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.
 ///
@@ -57,6 +60,7 @@ impl Waiter {
 /// Nothing is dropped, cloned or woken while the list is being changed, because that may run the code of others.
 pub(crate) struct DoneList {
     first: Cell<Option<Waiter>>,
+    #[expect(clippy::box_collection, reason = "one word in every task instead of three; it is seldom there")]
     rest: Cell<Option<Box<Vec<Waiter>>>>,
 }
 
@@ -87,11 +91,9 @@ impl DoneList {
     /// Registers the awaiter `key`, or replaces its waker and keeps its place.
     pub(crate) fn set_awaiter(&self, key: u64, waker: &Waker) {
         let first = self.first.take();
-        if let Some(Waiter::Awaiter(k, old)) = &first {
-            if *k == key && old.will_wake(waker) {
-                self.first.set(first);
-                return;
-            }
+        if matches!(&first, Some(Waiter::Awaiter(k, old)) if *k == key && old.will_wake(waker)) {
+            self.first.set(first);
+            return;
         }
         self.first.set(first);
         let mut fresh = Some(Waiter::Awaiter(key, waker.clone()));
@@ -159,58 +161,89 @@ impl DoneList {
 }
 
 /// The registrations of something that is not a task but can be awaited and watched. For combinators.
-#[derive(Debug)]
-pub struct Completion(DoneList);
+pub struct Completion {
+    list: DoneList,
+    /// The loop whose queue takes the watchers and callbacks: the current one when the first of them was added.
+    home: Cell<Option<Arc<Shared>>>,
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(f)
+    }
+}
 
 impl Completion {
     /// Nobody waits yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(DoneList::new())
+        Self { list: DoneList::new(), home: Cell::new(None) }
     }
 
     /// Wakes `waker` at the end. A second registration under the same `key` replaces the first.
     pub fn set_awaiter(&self, key: u64, waker: &Waker) {
-        self.0.set_awaiter(key, waker);
+        self.list.set_awaiter(key, waker);
     }
 
     /// Undoes `set_awaiter`.
     pub fn remove_awaiter(&self, key: u64) {
-        self.0.remove_awaiter(key);
+        self.list.remove_awaiter(key);
     }
 
     /// Tells `watcher` at the end, in an entry of the ready queue.
     pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
-        self.0.push(Waiter::Watch(watcher, index));
+        self.note_home();
+        self.list.push(Waiter::Watch(watcher, index));
     }
 
     /// Undoes `watch`.
     pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
-        self.0.remove_watcher(watcher);
+        self.list.remove_watcher(watcher);
     }
 
     pub(crate) fn push_callback(&self, id: CallbackId, f: Box<dyn FnOnce()>) {
-        self.0.push(Waiter::Callback(id, f));
+        self.note_home();
+        self.list.push(Waiter::Callback(id, f));
     }
 
     pub(crate) fn remove_callback(&self, id: CallbackId) -> bool {
-        self.0.remove_callback(id)
+        self.list.remove_callback(id)
+    }
+
+    /// Notes the loop whose queue is to take what is being registered.
+    fn note_home(&self) {
+        let home = self.home.take().or_else(|| with_current(|home| home.shared.clone()));
+        self.home.set(home);
     }
 
     /// Wakes the awaiters, and schedules watchers and callbacks, in the order in which they came.
     ///
-    /// Without a running loop there is no queue for watchers and callbacks: they are dropped.
+    /// Without a loop there is no queue for watchers and callbacks: they are dropped.
     #[track_caller]
     pub fn finish(&self) {
         let location = Location::caller();
-        for waiter in self.0.take() {
+        for waiter in self.list.take() {
             match waiter {
-                Waiter::Awaiter(_, waker) => waker.wake(),
-                other => {
-                    with_current(|home| callback::schedule(home, None, location, move || other.run()));
-                }
+                Waiter::Awaiter(_, waker) => wake(waker),
+                other => self.schedule(other, location),
             }
         }
+    }
+
+    fn schedule(&self, waiter: Waiter, location: &'static Location<'static>) {
+        let mut waiter = Some(waiter);
+        let mut schedule = |home: &Inner| {
+            if let Some(waiter) = waiter.take() {
+                drop_contained(callback::schedule(home, None, location, move || waiter.run()));
+            }
+        };
+        let home = self.home.take();
+        match &home {
+            Some(shared) => shared.with_home(schedule),
+            None => with_current(&mut schedule).unwrap_or(()),
+        }
+        self.home.set(home);
+        drop_contained(waiter);
     }
 }
 

@@ -10,6 +10,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use crate::callback::{self, Handle};
 use crate::cancel::{CancelKind, CancelledError};
+use crate::contain::{contain, drop_contained, drop_payload};
 use crate::context_var;
 use crate::current;
 use crate::life::{Fate, Life};
@@ -37,12 +39,15 @@ pub(crate) struct Inner {
     /// Tasks that have not ended.
     live: Cell<usize>,
     pub(crate) shared: Arc<Shared>,
-    reporter: RefCell<Option<Rc<dyn Fn(Fault)>>>,
+    reporter: RefCell<Option<Rc<Reporter>>>,
     factory: RefCell<Option<Rc<TaskFactory>>>,
     closed: Cell<bool>,
     /// Whether entries are being run: a task must not be stepped from inside another step of its own.
     stepping: Cell<bool>,
 }
+
+/// Is told of what nobody else is told of: see [`Executor::set_reporter`].
+pub type Reporter = dyn Fn(Fault);
 
 /// Changes how every task is made: see [`Executor::set_task_factory`].
 pub type TaskFactory = dyn Fn(TaskBuilder) -> TaskBuilder;
@@ -116,12 +121,32 @@ impl Fault {
         self.payload.as_deref().and_then(panic_message)
     }
 
-    /// Gives it to the reporter of the current executor, or writes it to standard error.
+    /// Gives it to the reporter of the current executor, or writes it to standard error. A panic of the reporter goes no
+    /// further.
     pub fn report(self) {
-        let reporter = with_current(|inner| inner.reporter.borrow().clone()).flatten();
-        match reporter {
+        self.give(with_current(Inner::reporter).flatten());
+    }
+
+    /// Like [`Fault::report`], to the executor that it is about.
+    pub(crate) fn report_to(self, home: Option<&Inner>) {
+        match home {
+            Some(home) => self.give(home.reporter()),
+            None => self.report(),
+        }
+    }
+
+    fn give(self, reporter: Option<Rc<Reporter>>) {
+        let give = || match reporter {
             Some(reporter) => reporter(self),
             None => eprintln!("asyncio: {self}"),
+        };
+        if let Err(payload) = contain(give) {
+            let print = || eprintln!("asyncio: exception in the exception handler: {:?}", panic_message(&*payload));
+            // Standard error may be closed, which is one more panic, and there is nobody left to be told.
+            if let Err(second) = contain(print) {
+                drop_payload(second);
+            }
+            drop_payload(payload);
         }
     }
 }
@@ -171,13 +196,35 @@ pub(crate) fn current_or_panic<R>(what: &str, f: impl FnOnce(&Inner) -> R) -> R 
 
 /// Makes an executor the current one of its thread until it is dropped.
 pub struct Enter<'a> {
-    before: *const Inner,
-    _executor: &'a Executor,
+    _entered: Entered,
+    _executor: PhantomData<&'a Executor>,
 }
 
-impl Drop for Enter<'_> {
+impl fmt::Debug for Enter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Enter").finish_non_exhaustive()
+    }
+}
+
+/// What makes an executor the current one. The thread-local pointer and the `before` of each guard own a count of what
+/// they point to, so that guards may be forgotten, or dropped in any order.
+pub(crate) struct Entered {
+    before: *const Inner,
+}
+
+impl Entered {
+    pub(crate) fn new(inner: Rc<Inner>) -> Self {
+        Self { before: current::with(|current| current.executor.replace(Rc::into_raw(inner))) }
+    }
+}
+
+impl Drop for Entered {
     fn drop(&mut self) {
-        current::with(|current| current.executor.set(self.before));
+        let left = current::with(|current| current.executor.replace(self.before));
+        if !left.is_null() {
+            // SAFETY: the pointer that was current owned a count, and came from `Rc::into_raw`.
+            drop(unsafe { Rc::from_raw(left) });
+        }
     }
 }
 
@@ -205,8 +252,7 @@ impl Executor {
     /// Makes this the executor that `create_task` and its like find, until the guard is dropped.
     #[must_use]
     pub fn enter(&self) -> Enter<'_> {
-        let inner: *const Inner = Rc::as_ptr(&self.inner);
-        Enter { before: current::with(|current| current.executor.replace(inner)), _executor: self }
+        Enter { _entered: Entered::new(self.inner.clone()), _executor: PhantomData }
     }
 
     /// Makes a task of `future`, to be stepped at the end of the ready queue.
@@ -240,7 +286,12 @@ impl Executor {
                     // Not reachable through this crate's API; going on would leave a future that borrows what is gone.
                     std::process::abort();
                 }
-                step::abandon(self.0.task(), CancelledError::new(CancelKind::Shutdown));
+                let task = self.0.task();
+                // Without a loop, it has ended.
+                if let Some(home) = task.home() {
+                    let _hold = home.hold_steps();
+                    step::abandon(task, CancelledError::new(CancelKind::Shutdown));
+                }
             }
         }
         // SAFETY: `End` drops the future before this function returns, so before what it borrows.
@@ -252,9 +303,13 @@ impl Executor {
     }
 
     /// Puts a closure at the end of the ready queue, to be run in a copy of the current context.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed.
     #[track_caller]
     pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
-        callback::schedule(&self.inner, context_var::inherited(), Location::caller(), f)
+        self.inner.call_soon(Location::caller(), f)
     }
 
     /// How many entries are in the ready queue, after what other threads sent has been put there.
@@ -271,17 +326,16 @@ impl Executor {
     }
 
     /// Runs the first `count` entries of the ready queue. What they make ready stays for the next time.
-    #[inline]
     ///
     /// # Panics
     ///
-    /// When it is called from inside an entry that it runs.
+    /// When it is called from inside a task or callback of this executor.
+    #[inline]
     pub fn run_ready(&self, count: usize) {
         let _stepping = self.inner.step_or_panic();
         for _ in 0..count {
-            let Some(node) = self.inner.ready.pop() else { return };
-            // SAFETY: the entry comes with its reference, and its table knows what it is.
-            unsafe { (node.as_ref().vtable.run)(node) };
+            let Some(entry) = self.inner.ready.pop() else { return };
+            entry.run();
         }
     }
 
@@ -289,20 +343,14 @@ impl Executor {
     pub fn run_ready_observed(&self, count: usize, mut around: impl FnMut(Entry, &mut dyn FnMut())) {
         let _stepping = self.inner.step_or_panic();
         for _ in 0..count {
-            let Some(node) = self.inner.ready.pop() else { return };
-            // SAFETY: the entry is alive, its reference is ours.
-            let entry = unsafe { (node.as_ref().vtable.describe)(node) };
-            let mut node = Some(node);
-            around(entry, &mut || {
-                if let Some(node) = node.take() {
-                    // SAFETY: as in `run_ready`; taken once.
-                    unsafe { (node.as_ref().vtable.run)(node) };
+            let Some(entry) = self.inner.ready.pop() else { return };
+            let described = entry.describe();
+            let mut entry = Some(entry);
+            around(described, &mut || {
+                if let Some(entry) = entry.take() {
+                    entry.run();
                 }
             });
-            if let Some(node) = node {
-                // SAFETY: it did not run, so its reference is still ours to drop.
-                unsafe { (node.as_ref().vtable.discard)(node) };
-            }
         }
     }
 
@@ -333,7 +381,7 @@ impl Executor {
     }
 
     /// Sets who is told of panics that nobody else is told of. `None`: standard error.
-    pub fn set_reporter(&self, reporter: Option<Rc<dyn Fn(Fault)>>) {
+    pub fn set_reporter(&self, reporter: Option<Rc<Reporter>>) {
         let before = self.inner.reporter.replace(reporter);
         drop(before);
     }
@@ -408,22 +456,51 @@ impl fmt::Debug for ExecutorRemote {
 }
 
 /// Says that entries are being run, until it is dropped.
-struct Stepping<'a>(&'a Cell<bool>);
+pub(crate) struct Stepping<'a> {
+    stepping: &'a Cell<bool>,
+    before: bool,
+}
 
 impl Drop for Stepping<'_> {
     fn drop(&mut self) {
-        self.0.set(false);
+        self.stepping.set(self.before);
     }
 }
 
 impl Inner {
     fn step_or_panic(&self) -> Stepping<'_> {
         assert!(
-            !self.stepping.replace(true),
+            !self.stepping.get(),
             "an executor cannot be stepped, and an event loop cannot be run, from inside one of its own tasks or \
              callbacks: `await` instead"
         );
-        Stepping(&self.stepping)
+        self.hold_steps()
+    }
+
+    /// Keeps entries from being run until the guard is dropped: a task is being started or ended outside the queue, and
+    /// must not be stepped by its own destructors meanwhile.
+    pub(crate) fn hold_steps(&self) -> Stepping<'_> {
+        Stepping { stepping: &self.stepping, before: self.stepping.replace(true) }
+    }
+
+    /// Makes this the current executor until the guard is dropped. It must not be closed.
+    pub(crate) fn enter(&self) -> Entered {
+        let inner = self.shared.home();
+        debug_assert!(!inner.is_null());
+        // SAFETY: `home` came from the `Rc`, and is null once the executor is gone.
+        unsafe { Rc::increment_strong_count(inner) };
+        // SAFETY: the count that was just made.
+        Entered::new(unsafe { Rc::from_raw(inner) })
+    }
+
+    #[track_caller]
+    fn call_soon(&self, location: &'static Location<'static>, f: impl FnOnce() + 'static) -> Handle {
+        assert!(!self.is_closed(), "the event loop is closed: no callback can be scheduled on it any more");
+        callback::schedule(self, context_var::inherited(), location, f)
+    }
+
+    fn reporter(&self) -> Option<Rc<Reporter>> {
+        self.reporter.borrow().clone()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -458,8 +535,9 @@ impl Inner {
     pub(crate) fn all_tasks(&self) -> Vec<TaskHandle> {
         let mut tasks = Vec::with_capacity(self.live.get());
         self.all.for_each_ptr(|header| {
+            let Some(header) = NonNull::new(header.cast_mut()) else { return };
             // SAFETY: a member of the list is alive, and its pointer is to the whole allocation.
-            let task = unsafe { TaskRef::borrow(NonNull::new_unchecked(header.cast_mut())) };
+            let task = unsafe { TaskRef::borrow(header) };
             if !task.is_done() {
                 tasks.push(TaskHandle::new((*task).clone()));
             }
@@ -503,27 +581,23 @@ impl Inner {
             return;
         }
         assert!(!self.stepping.get(), "an executor cannot be closed from inside one of its own tasks or callbacks");
+        // Nothing below may unwind, since tasks and wakers would be left with a pointer to an executor that is gone: all
+        // code of others runs contained.
+        let _enter = self.enter();
+        let _hold = self.hold_steps();
         self.closed.set(true);
         let error = CancelledError::new(CancelKind::Shutdown);
         for task in self.all_tasks() {
             step::abandon(task.task(), error.clone());
         }
-        while let Some(node) = self.ready.pop() {
-            // SAFETY: the entry comes with its reference.
-            let discard = unsafe { node.as_ref() }.vtable.discard;
-            // SAFETY: as above.
-            unsafe { discard(node) };
+        // From here on all tasks are done and nothing is pushed any more.
+        while let Some(entry) = self.ready.pop() {
+            drop(entry);
         }
-        drop(self.shared.close_calls());
+        self.shared.close_calls().into_iter().flatten().for_each(drop_contained);
         self.settle(self.shared.inbox.close());
-        while let Some(node) = self.ready.pop() {
-            // SAFETY: as above: what `settle` scheduled.
-            let discard = unsafe { node.as_ref() }.vtable.discard;
-            // SAFETY: as above.
-            unsafe { discard(node) };
-        }
-        loop {
-            let Some(header) = NonNull::new(self.all.first().cast_mut()) else { break };
+        debug_assert!(self.ready.len() == 0);
+        while let Some(header) = NonNull::new(self.all.first().cast_mut()) {
             // SAFETY: a member of the list is alive. Borrowed: its references are counted elsewhere from now on.
             let task = unsafe { TaskRef::borrow(header) };
             self.forget(&task);
@@ -620,5 +694,5 @@ pub fn next_key() -> u64 {
 #[track_caller]
 pub fn call_soon(f: impl FnOnce() + 'static) -> Handle {
     let location = Location::caller();
-    current_or_panic("`call_soon`", |inner| callback::schedule(inner, context_var::inherited(), location, f))
+    current_or_panic("`call_soon`", |inner| inner.call_soon(location, f))
 }

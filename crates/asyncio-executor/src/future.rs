@@ -217,7 +217,7 @@ impl<T: Clone + 'static> std::future::Future for Future<T> {
                 let this = &mut *self;
                 this.inner.done.set_awaiter(this.key, cx.waker());
                 let inner = &this.inner;
-                this.link.get_or_insert_with(|| AwaitLink::new(inner.clone())).attach();
+                this.link.get_or_insert_with(|| AwaitLink::new(inner.clone())).attach_with(cx.waker());
                 report_wait(&AWAIT_FUTURE, None);
                 Poll::Pending
             }

@@ -8,6 +8,7 @@ mod awaitee;
 mod callback;
 mod cancel;
 mod catch;
+mod contain;
 mod context_var;
 mod current;
 mod done;
@@ -29,8 +30,8 @@ pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
 pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
 pub use done::{CallbackId, Completion, Watcher};
 pub use executor::{
-    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, TaskFactory, all_tasks, call_soon, cancelled_task,
-    create_task, current_task, next_key,
+    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, Reporter, TaskFactory, all_tasks, call_soon,
+    cancelled_task, create_task, current_task, next_key,
 };
 pub use future::Future;
 pub use ready::Entry;

@@ -12,23 +12,26 @@
 //!
 //! Rules:
 //!
-//! 1. While `MERGED` is not set, `local > 0`. The owner sets `MERGED` in the step in which `local` becomes zero, and from
-//!    then on everybody, the owner included, counts in `word`. Who takes a merged count to zero frees the allocation.
+//! 1. While `MERGED` is not set, `local > 0`. When a release would make it zero and other threads' counts are left, the
+//!    owner does one of two things. If nothing can wake the task any more, it *merges*: it sets `MERGED`, and from then
+//!    on everybody, the owner included, counts in `word`; who takes a merged count to zero frees the allocation. Else
+//!    it *absorbs*: it moves `count(word)` into `local`. A merged allocation is never woken, so a task that may still
+//!    run is merged by the end of its loop only.
 //! 2. Unmerged, only the owner frees: `local` would become zero, and `count(word)` is zero. No other thread has a
 //!    reference then, so none can come into being.
 //! 3. `QUEUED` says that the allocation is in the inbox. The inbox owns one reference, counted like any other. Only who
 //!    sets `QUEUED` pushes; only the owner, who popped it, clears it; so the link `next` has one writer at a time.
 //! 4. A foreign thread whose decrement would make the count negative gives its reference to the inbox instead (sets
 //!    `QUEUED`, pushes), unless it is queued already. The owner, popping it, moves `count(word)` into `local` and drops
-//!    the inbox's reference. So nothing leaks that was made at home and dropped abroad.
+//!    the inbox's reference. So nothing leaks that was made at home and dropped abroad. Once pushed, the reference is the
+//!    owner's, who may free the allocation and even the inbox: who pushes holds on to the inbox by other means.
 //! 5. `WOKEN` says that the owner shall schedule the task when it pops it. A wake is always a read-modify-write, also
 //!    when the flag is set already: what the waking thread did before is then visible to the poll that follows.
 //! 6. Closing the inbox comes before merging what is left. A push that finds the inbox closed takes its reference back.
 //!    Allocations alive at that time are merged one by one, and each owns a reference to the inbox from then on, so a
 //!    thread that read the pointer to the inbox before finds it valid.
 //!
-//! The models at the end of this file run these rules under loom (`--cfg asyncio_loom`).
-
+//! The models in `life/models.rs` run these rules under loom (`--cfg asyncio_loom`).
 #[cfg(asyncio_loom)]
 use loom::{
     cell::Cell,
@@ -95,10 +98,10 @@ impl Life {
         }
     }
 
-    /// Counts one less. Owner only. `merging` is called before the allocation is merged: from then on it needs what it
-    /// points to without the owner's help.
+    /// Counts one less. Owner only. `merging` is asked when `local` runs out before other threads' counts do: `true` says
+    /// that the allocation is to be merged, and has been made fit to live without the owner's help (rule 1).
     #[inline]
-    pub(crate) fn release(&self, merging: impl FnOnce()) -> Fate {
+    pub(crate) fn release(&self, merging: impl FnOnce() -> bool) -> Fate {
         match self.local.get() {
             0 => self.release_merged(),
             1 => {
@@ -107,7 +110,9 @@ impl Life {
                     self.local.set(0);
                     return Fate::Free;
                 }
-                merging();
+                if !merging() {
+                    return self.absorb();
+                }
                 self.local.set(0);
                 // AcqRel: our uses come before a foreign free, and theirs before ours.
                 let old = self.word.fetch_or(MERGED, AcqRel);
@@ -116,6 +121,24 @@ impl Life {
             n => {
                 self.local.set(n - 1);
                 Fate::Keep
+            }
+        }
+    }
+
+    /// Gives up the last reference in `local` while `word` counts others: those go into `local` instead.
+    #[cold]
+    fn absorb(&self) -> Fate {
+        let mut word = self.word.load(Relaxed);
+        loop {
+            // AcqRel: as in `settle`. The flags stay: the inbox's reference, if there is one, is in the count.
+            match self.word.compare_exchange_weak(word, word & (QUEUED | WOKEN), AcqRel, Relaxed) {
+                Ok(_) => {
+                    let left = count(word);
+                    debug_assert!(left >= 0);
+                    self.local.set(left as u32);
+                    return if left == 0 { Fate::Free } else { Fate::Keep };
+                }
+                Err(now) => word = now,
             }
         }
     }
@@ -137,38 +160,65 @@ impl Life {
         }
     }
 
-    /// Counts one less on a thread that is not the owner's. `notify` is called if the owner has to look at the inbox.
-    pub(crate) fn release_foreign(&self, inbox: &Inbox, notify: impl FnOnce()) -> Fate {
-        let mut word = self.word.load(Relaxed);
+    /// Counts one less on a thread that is not the owner's. If the reference goes to the inbox, what `hold` returns keeps
+    /// the inbox alive meanwhile, and is given to `notify` if the owner has to look there.
+    ///
+    /// # Safety
+    ///
+    /// The caller gives a reference away. `this` may be used to reach all that surrounds the `Life`.
+    pub(crate) unsafe fn release_foreign<H>(
+        this: *const Self,
+        inbox: &Inbox,
+        hold: impl Fn() -> H,
+        notify: impl FnOnce(&H),
+    ) -> Fate {
+        // SAFETY: the caller's reference is counted until the exchange below.
+        let life = unsafe { &*this };
+        let mut held = None;
+        let mut word = life.word.load(Relaxed);
         loop {
             if word & MERGED != 0 {
-                return self.release_merged();
+                return life.release_merged();
             }
             // Rule 4.
             let donate = count(word) <= 0 && word & QUEUED == 0;
             let new = if donate { word | QUEUED } else { word.wrapping_sub(ONE) };
+            if donate && held.is_none() {
+                held = Some(hold());
+            }
             // Release: our uses come before the owner's free. Acquire is not needed: we do not free here.
-            match self.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
-                Ok(_) if donate => return self.push(inbox, notify),
+            match life.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
+                Ok(_) if donate => {
+                    // SAFETY: this thread has set `QUEUED`, and the reference goes into the inbox.
+                    return unsafe { Self::push(this, inbox, || held.as_ref().map_or((), notify)) };
+                }
                 Ok(_) => return Fate::Keep,
                 Err(now) => word = now,
             }
         }
     }
 
-    /// Asks the owner to schedule the task, from a thread that is not the owner's. The caller keeps its reference.
-    pub(crate) fn wake_foreign(&self, inbox: &Inbox, notify: impl FnOnce()) -> Fate {
-        let mut word = self.word.load(Relaxed);
+    /// Asks the owner to schedule the task, from a thread that is not the owner's. The caller keeps its reference, which
+    /// keeps the inbox alive.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds a reference. `this` may be used to reach all that surrounds the `Life`.
+    pub(crate) unsafe fn wake_foreign(this: *const Self, inbox: &Inbox, notify: impl FnOnce()) -> Fate {
+        // SAFETY: the caller holds a reference.
+        let life = unsafe { &*this };
+        let mut word = life.word.load(Relaxed);
         loop {
             if word & MERGED != 0 {
-                // No reference of the loop is left: the task is done or the loop is gone.
+                // Rule 1: the task is done or the loop is gone.
                 return Fate::Keep;
             }
             let push = word & QUEUED == 0;
             let new = if push { (word | QUEUED | WOKEN).wrapping_add(ONE) } else { word | WOKEN };
             // Release: what was done before this wake is seen by the poll it causes (rule 5).
-            match self.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
-                Ok(_) if push => return self.push(inbox, notify),
+            match life.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
+                // SAFETY: this thread has set `QUEUED`, and counted a reference for the inbox.
+                Ok(_) if push => return unsafe { Self::push(this, inbox, notify) },
                 Ok(_) => return Fate::Keep,
                 Err(now) => word = now,
             }
@@ -210,8 +260,14 @@ impl Life {
     }
 
     /// Pushes after `QUEUED` was set by this thread, or takes the inbox's reference back if the inbox is closed.
-    fn push(&self, inbox: &Inbox, notify: impl FnOnce()) -> Fate {
-        match inbox.push(self) {
+    ///
+    /// # Safety
+    ///
+    /// As for the callers: a counted reference goes into the inbox, and with it the right to use `this`.
+    unsafe fn push(this: *const Self, inbox: &Inbox, notify: impl FnOnce()) -> Fate {
+        // SAFETY: the reference that goes into the inbox is not there yet.
+        let pushed = unsafe { inbox.push(this) };
+        match pushed {
             Ok(first) => {
                 if first {
                     notify();
@@ -219,12 +275,14 @@ impl Life {
                 Fate::Keep
             }
             Err(Closed) => {
+                // SAFETY: it is not there, and so is still ours.
+                let life = unsafe { &*this };
                 // Rule 6. One step: `QUEUED` and `WOKEN` are ours to clear, and one reference is ours to drop.
-                let mut word = self.word.load(Relaxed);
+                let mut word = life.word.load(Relaxed);
                 loop {
                     let new = (word & !(QUEUED | WOKEN)).wrapping_sub(ONE);
                     // AcqRel: as in `release_merged`.
-                    match self.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
+                    match life.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
                         Ok(_) if word & MERGED != 0 && count(word) == 1 => return Fate::Free,
                         Ok(_) => return Fate::Keep,
                         Err(now) => word = now,
@@ -249,15 +307,20 @@ impl Inbox {
     }
 
     /// Adds an allocation; says whether it is the first since the owner last looked.
-    fn push(&self, life: &Life) -> Result<bool, Closed> {
+    ///
+    /// # Safety
+    ///
+    /// `life` comes with a reference, and this thread has set its `QUEUED`.
+    unsafe fn push(&self, life: *const Life) -> Result<bool, Closed> {
         let mut head = self.head.load(Relaxed);
         loop {
             if head == closed() {
                 return Err(Closed);
             }
-            life.next.store(head, Relaxed);
+            // SAFETY: until the exchange succeeds, the reference is the caller's.
+            unsafe { &*life }.next.store(head, Relaxed);
             // Release pairs with the acquiring swap in `take`: the link is seen by the owner.
-            match self.head.compare_exchange_weak(head, ptr::from_ref(life).cast_mut(), Release, Relaxed) {
+            match self.head.compare_exchange_weak(head, life.cast_mut(), Release, Relaxed) {
                 Ok(_) => return Ok(head.is_null()),
                 Err(now) => head = now,
             }
@@ -305,3 +368,6 @@ impl Life {
         self.next.load(Relaxed)
     }
 }
+
+#[cfg(all(test, asyncio_loom))]
+mod models;

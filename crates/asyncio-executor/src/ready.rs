@@ -6,6 +6,7 @@
 //! reference keeps it valid; everything happens on one thread, and pushing and popping run nobody's code.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
@@ -43,6 +44,9 @@ pub(crate) struct Ready {
     len: Cell<usize>,
 }
 
+/// An entry that is in the queue no more. Dropping it drops the reference without running.
+pub(crate) struct Popped(NonNull<Node>);
+
 impl Node {
     pub(crate) const fn new(vtable: &'static NodeVTable) -> Self {
         Self { next: Cell::new(ptr::null()), vtable }
@@ -78,7 +82,7 @@ impl Ready {
 
     /// The first entry, with the queue's reference to it.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<NonNull<Node>> {
+    pub(crate) fn pop(&self) -> Option<Popped> {
         let head = NonNull::new(self.head.get().cast_mut())?;
         // SAFETY: the head is in the queue, which holds a reference to it.
         let next = unsafe { head.as_ref() }.next.get();
@@ -87,6 +91,34 @@ impl Ready {
             self.tail.set(ptr::null());
         }
         self.len.set(self.len.get() - 1);
-        Some(head)
+        Some(Popped(head))
+    }
+}
+
+impl Popped {
+    #[inline]
+    pub(crate) fn run(self) {
+        let node = ManuallyDrop::new(self).0;
+        // SAFETY: what was in the queue is valid, and comes with its reference.
+        let run = unsafe { node.as_ref() }.vtable.run;
+        // SAFETY: as above; the reference is given away.
+        unsafe { run(node) };
+    }
+
+    /// Says what it is.
+    pub(crate) fn describe(&self) -> Entry {
+        // SAFETY: as in `run`.
+        let describe = unsafe { self.0.as_ref() }.vtable.describe;
+        // SAFETY: as in `run`.
+        unsafe { describe(self.0) }
+    }
+}
+
+impl Drop for Popped {
+    fn drop(&mut self) {
+        // SAFETY: as in `run`.
+        let discard = unsafe { self.0.as_ref() }.vtable.discard;
+        // SAFETY: as in `run`; the reference is given away.
+        unsafe { discard(self.0) };
     }
 }

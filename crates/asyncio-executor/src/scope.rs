@@ -19,7 +19,13 @@
 //!    and links out from under it. The root scope does the same when its task ends, which is before its header dies. So
 //!    every `parent`, child and link pointer is valid.
 //! 2. `task` of a scope is that of its parent; a scope without a parent has none. It is valid as long as the root is.
-//! 3. No user code runs while the tree is walked: wakers are collected, and woken by whoever owns the [`Forward`].
+//! 3. No user code that could change the tree runs while it is walked: wakers are collected, and woken by whoever owns
+//!    the [`Forward`]; `Awaitee::accepts` is called, and must only look (`assert_not_walking`).
+//! 4. A scope that is being polled is under the one that polls it, and is not polled again from inside. So the tree has
+//!    no cycles.
+//!
+//! A scope may be pinned elsewhere than in the future that polls it, outlive its parent, and go on under another one, in
+//! another task. What was asked of the scopes around it stays behind, in the scope that it leaves ([`Kept`]).
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
@@ -29,7 +35,7 @@ use std::task::{Context, Poll, Waker};
 
 use asyncio_context::{Probe, ProbeCell};
 
-use crate::awaitee::{Forward, Forwarded, Link, Target};
+use crate::awaitee::{Forward, Forwarded, Link, Target, assert_not_walking};
 use crate::cancel::CancelledError;
 use crate::current;
 use crate::list::{Linked, Links, List};
@@ -59,6 +65,8 @@ pub(crate) struct ScopeBase {
     mail: Cell<Mail>,
     /// Not polled in a poll in which it had a request: what holds it is alive, but not being awaited.
     stale: Cell<bool>,
+    /// How often it was polled, for the links in `waits`.
+    polls: Cell<u32>,
     request: Cell<Option<Request>>,
     probe: ProbeCell,
 }
@@ -71,6 +79,19 @@ pub(crate) struct ScopeNode {
     /// What to wake to be polled, where that is not the task itself (inside `FuturesUnordered`, or another executor).
     waker: Cell<Option<Waker>>,
     key: Cell<Option<ScopeKey>>,
+    polling: Cell<bool>,
+}
+
+/// The scopes whose own requests stay with them when a part of the tree is cut off: those in that part.
+struct Kept<'a> {
+    scope: *const ScopeBase,
+    outer: Option<&'a Kept<'a>>,
+}
+
+impl Kept<'_> {
+    fn has(kept: Option<&Self>, origin: *const ScopeBase) -> bool {
+        kept.is_some_and(|kept| kept.scope == origin || Self::has(kept.outer, origin))
+    }
 }
 
 impl Linked for ScopeNode {
@@ -87,6 +108,7 @@ impl ScopeBase {
             waits: List::new(),
             mail: Cell::new(Mail::Empty),
             stale: Cell::new(false),
+            polls: Cell::new(0),
             request: Cell::new(None),
             probe: ProbeCell::new(),
         }
@@ -99,6 +121,15 @@ impl ScopeBase {
 
     pub(crate) fn probe(&self) -> Probe {
         self.probe.probe()
+    }
+
+    pub(crate) fn polls(&self) -> u32 {
+        self.polls.get()
+    }
+
+    /// Whether `waker` is that of the task that this scope is in.
+    pub(crate) fn is_task_waker(&self, waker: &Waker) -> bool {
+        self.task().is_some_and(|task| task.is_waker(waker))
     }
 
     fn task(&self) -> Option<Borrowed<'_>> {
@@ -180,52 +211,92 @@ impl ScopeBase {
         self.deliver_from(error, self, None, forward);
     }
 
+    /// Like `deliver`, without forwarding.
+    pub(crate) fn deliver_here(&self, error: &CancelledError, forward: &mut Forward) {
+        self.for_each_leaf(None, &mut |leaf, node| leaf.make_pending(error, self, node, forward));
+    }
+
     fn deliver_from(
         &self,
         error: &CancelledError,
         origin: *const ScopeBase,
-        waker: Option<&ScopeNode>,
+        node: Option<&ScopeNode>,
         forward: &mut Forward,
     ) {
+        self.for_each_leaf(node, &mut |leaf, node| {
+            let (mut accepted, mut refused) = (false, false);
+            leaf.waits.for_each_ptr(|link| {
+                // SAFETY: `link` comes from the list.
+                match unsafe { Link::forward(link) } {
+                    Forwarded::To(target) => {
+                        accepted = true;
+                        forward.push(target, error);
+                    }
+                    Forwarded::Refused => refused = true,
+                    Forwarded::Done => {}
+                }
+            });
+            if accepted {
+                return;
+            }
+            if refused {
+                // What is awaited is about to end and wakes the task then: the request waits for that.
+                leaf.pass_on(Request { error: error.clone(), origin });
+            } else {
+                leaf.make_pending(error, origin, node, forward);
+            }
+        });
+    }
+
+    /// Calls `visit` for the innermost scopes that are being awaited, with their nodes unless that is a root.
+    fn for_each_leaf(&self, node: Option<&ScopeNode>, visit: &mut dyn FnMut(&ScopeBase, Option<&ScopeNode>)) {
         let mut leaf = true;
         self.children.for_each(|child| {
             if !child.base.stale.get() {
                 leaf = false;
-                child.base.deliver_from(error, origin, Some(child), forward);
+                child.base.for_each_leaf(Some(child), visit);
             }
         });
-        if !leaf {
-            return;
+        if leaf {
+            visit(self, node);
         }
-        let (mut accepted, mut refused) = (false, false);
-        self.waits.for_each_ptr(|link| {
-            // SAFETY: `link` comes from the list.
-            match unsafe { Link::forward(link) } {
-                Forwarded::To(target) => {
-                    accepted = true;
-                    forward.push(target, error);
-                }
-                Forwarded::Refused => refused = true,
-                Forwarded::Done => {}
-            }
-        });
-        if accepted {
-            return;
-        }
-        if refused {
-            // What is awaited is about to end and wakes the task then: the request waits for that.
-            self.pass_on(Request { error: error.clone(), origin });
-            return;
-        }
+    }
+
+    /// Delivers a request here: the next poll raises it. It has to come, so the task is scheduled.
+    fn make_pending(
+        &self,
+        error: &CancelledError,
+        origin: *const ScopeBase,
+        node: Option<&ScopeNode>,
+        forward: &mut Forward,
+    ) {
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
             self.put(Mail::Pending, Request { error: error.clone(), origin });
         }
         if let Some(task) = self.task() {
             task.delivered();
         }
-        if let Some(node) = waker {
+        if let Some(node) = node {
             node.collect_waker(forward);
         }
+    }
+
+    /// Takes the requests out of this part of the tree that were not raised, except what was asked of scopes in `kept`
+    /// and below, which goes with them. Several are one.
+    fn take_unheard(&self, kept: Option<&Kept<'_>>) -> Option<Request> {
+        let mail = self.mail.get();
+        let mut found = None;
+        if matches!(mail, Mail::Flag | Mail::Pending) {
+            found = self.take(mail);
+            if let Some(request) = found.take_if(|request| Kept::has(kept, request.origin)) {
+                self.put(mail, request);
+            }
+        }
+        self.children.for_each(|child| {
+            let below = child.base.take_unheard(Some(&Kept { scope: &child.base, outer: kept }));
+            found = found.take().or(below);
+        });
+        found
     }
 
     /// Requests that were delivered in a poll, to scopes that this poll did not reach, go one scope out. Returns whether
@@ -272,13 +343,16 @@ impl ScopeBase {
     pub(crate) fn for_each_wait(&self, visit: &mut dyn FnMut(Target)) {
         self.waits.for_each_ptr(|link| {
             // SAFETY: `link` comes from the list.
-            visit(unsafe { Link::target(link) });
+            if let Some(target) = unsafe { Link::target(link) } {
+                visit(target);
+            }
         });
         self.children.for_each(|child| child.base.for_each_wait(visit));
     }
 
     /// Takes everything out from under this scope: it is over, and what is below may outlive it.
     pub(crate) fn orphan(&self) {
+        drop(self.take_unheard(None));
         loop {
             let child = self.children.first();
             // SAFETY: rule 1: a child is valid as long as it is in the list.
@@ -312,6 +386,7 @@ impl ScopeNode {
             links: Links::new(),
             waker: Cell::new(None),
             key: Cell::new(None),
+            polling: Cell::new(false),
         }
     }
 
@@ -322,13 +397,19 @@ impl ScopeNode {
             self.base.stale.set(false);
             return;
         }
+        // SAFETY: the current scope is valid while it is current.
+        let parent_base = unsafe { parent.as_ref() };
+        if !self.base.task.get().is_null() && parent_base.is_none_or(|base| base.task.get() != self.base.task.get()) {
+            // It goes on in another task.
+            self.hand_over(self.base.take_unheard(Some(&Kept { scope: &self.base, outer: None })));
+        }
         self.unlink();
         self.base.stale.set(false);
-        // SAFETY: the current scope is valid while it is current.
-        let Some(base) = (unsafe { parent.as_ref() }) else {
+        let Some(base) = parent_base else {
             self.base.set_tasks(ptr::null());
             return;
         };
+        assert_not_walking();
         self.parent.set(parent);
         self.base.set_tasks(base.task.get());
         // SAFETY: `self` is pinned, in no list, and its destructor unlinks it (rule 1).
@@ -338,27 +419,29 @@ impl ScopeNode {
     fn unlink(&self) {
         let parent = self.parent.replace(ptr::null());
         // SAFETY: rule 1: a parent takes its children out before it goes away.
-        if let Some(parent) = unsafe { parent.as_ref() } {
-            if self.links.is_linked() {
-                // SAFETY: linked, and its parent's list is the only one it is ever in.
-                unsafe { parent.children.remove(self) };
-            }
+        if let Some(parent) = unsafe { parent.as_ref() }
+            && self.links.is_linked()
+        {
+            assert_not_walking();
+            // SAFETY: linked, and its parent's list is the only one it is ever in.
+            unsafe { parent.children.remove(self) };
         }
     }
 
-    /// The scope is over: takes it out of the tree, handing on a request that it did not get to raise.
-    fn leave(&self) {
-        let unheard = match self.base.mail.get() {
-            Mail::Pending | Mail::Flag => self.base.take(self.base.mail.get()),
-            Mail::Empty | Mail::Raised => None,
-        };
+    /// Hands a request that this part of the tree did not get to raise on to the scope around it.
+    fn hand_over(&self, unheard: Option<Request>) {
         // SAFETY: rule 1.
         let parent = unsafe { self.parent.get().as_ref() };
-        // A request that was made of this very scope ends with it.
-        let unheard = unheard.filter(|request| request.origin != ptr::from_ref(&self.base));
         if let (Some(request), Some(parent)) = (unheard, parent) {
             parent.pass_on(request);
         }
+    }
+
+    /// The scope is over: takes it out of the tree, handing on a request that it did not get to raise. One that was made
+    /// of this scope ends with it.
+    fn leave(&self) {
+        let unheard = self.base.take_unheard(None);
+        self.hand_over(unheard.filter(|request| request.origin != &raw const self.base));
         self.unlink();
         self.base.orphan();
         self.base.set_tasks(ptr::null());
@@ -375,15 +458,23 @@ impl ScopeNode {
     }
 
     fn collect_waker(&self, forward: &mut Forward) {
+        // Taken, not cloned: the clone would be the code of others. The poll that it causes stores the next one.
         if let Some(waker) = self.waker.take() {
-            forward.wake_later(waker.clone());
-            self.waker.set(Some(waker));
+            forward.wake_later(waker);
         }
+    }
+
+    /// A cancellation is raised here: drops what is inside. Requests that were under way in there are delivered by it.
+    fn raised<F>(&self, error: CancelledError, mut inner: Pin<&mut Option<F>>) -> CancelledError {
+        inner.set(None);
+        drop(self.base.take_unheard(None));
+        self.leave();
+        error
     }
 
     /// Notes what to wake, unless that is the task itself.
     fn suspended(&self, waker: &Waker) {
-        let is_task = self.base.task().is_some_and(|task| task.is_waker(waker));
+        let is_task = self.base.is_task_waker(waker);
         let stored = self.waker.take();
         let keep = match stored {
             _ if is_task => None,
@@ -447,20 +538,17 @@ impl Scope {
         mut inner: Pin<&mut Option<F>>,
     ) -> Poll<Result<F::Output, CancelledError>> {
         let node = self.node();
+        let _polling = Polling::new(&node.get_ref().polling);
         node.link();
         if let Some(error) = node.base.take_pending() {
-            inner.set(None);
-            node.leave();
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(node.raised(error, inner)));
         }
         let polled = {
             let _current = Entered::new(&node.base);
             inner.as_mut().as_pin_mut().expect("a scope is not polled again after it has completed").poll(cx)
         };
         if let Some(error) = node.base.take_raised() {
-            inner.set(None);
-            node.leave();
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(node.raised(error, inner)));
         }
         match polled {
             Poll::Ready(value) => {
@@ -509,11 +597,28 @@ impl std::fmt::Debug for Scope {
     }
 }
 
+/// A poll of a scope is going on, until it is dropped.
+struct Polling<'a>(&'a Cell<bool>);
+
+impl<'a> Polling<'a> {
+    fn new(polling: &'a Cell<bool>) -> Self {
+        assert!(!polling.replace(true), "a scope is polled from inside itself: it can be around one future at a time");
+        Self(polling)
+    }
+}
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
 /// Makes a scope the current one, and puts the former one back when dropped.
 pub(crate) struct Entered(*const ScopeBase);
 
 impl Entered {
     pub(crate) fn new(scope: &ScopeBase) -> Self {
+        scope.polls.set(scope.polls.get().wrapping_add(1));
         Self(current::with(|current| current.scope.replace(scope)))
     }
 }

@@ -5,6 +5,7 @@
 //! when it leaves the tree, which is before it dies; so a slot whose generation matches points to a live scope.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::ptr;
 
 use crate::awaitee::Forward;
@@ -16,6 +17,8 @@ use crate::scope::ScopeNode;
 pub struct ScopeKey {
     index: u32,
     generation: u32,
+    /// Another thread's table has other scopes.
+    _thread: PhantomData<*const ()>,
 }
 
 /// One slot: free if its pointer is null.
@@ -50,19 +53,19 @@ impl ScopeKey {
             });
             let slot = &mut table.slots[index as usize];
             slot.scope = scope;
-            Self { index, generation: slot.generation }
+            Self { index, generation: slot.generation, _thread: PhantomData }
         })
-        .unwrap_or(Self { index: u32::MAX, generation: u32::MAX })
+        .unwrap_or(Self { index: u32::MAX, generation: u32::MAX, _thread: PhantomData })
     }
 
     pub(crate) fn revoke(self) {
         with(|table| {
-            if let Some(slot) = table.slots.get_mut(self.index as usize) {
-                if slot.generation == self.generation {
-                    slot.scope = ptr::null();
-                    slot.generation = slot.generation.wrapping_add(1);
-                    table.free.push(self.index);
-                }
+            if let Some(slot) = table.slots.get_mut(self.index as usize)
+                && slot.generation == self.generation
+            {
+                slot.scope = ptr::null();
+                slot.generation = slot.generation.wrapping_add(1);
+                table.free.push(self.index);
             }
         });
     }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::executor::Inner;
 use crate::life::Inbox;
@@ -46,6 +46,18 @@ impl Shared {
         }
     }
 
+    /// One more counted reference.
+    ///
+    /// # Safety
+    ///
+    /// `shared` was made from an `Arc`, and is alive.
+    pub(crate) unsafe fn hold(shared: *const Self) -> Arc<Self> {
+        // SAFETY: by the caller's promise.
+        unsafe { Arc::increment_strong_count(shared) };
+        // SAFETY: the count that was just made.
+        unsafe { Arc::from_raw(shared) }
+    }
+
     /// Whether the caller is on the thread of the loop.
     #[inline]
     pub(crate) fn is_home(&self) -> bool {
@@ -57,6 +69,14 @@ impl Shared {
     pub(crate) fn home(&self) -> *const Inner {
         debug_assert!(self.is_home());
         self.home.get()
+    }
+
+    /// Lets `f` see the executor, unless it is gone. At home only.
+    pub(crate) fn with_home(&self, f: impl FnOnce(&Inner)) {
+        // SAFETY: the executor makes `home` null before it goes away.
+        if let Some(home) = unsafe { self.home().as_ref() } {
+            f(home);
+        }
     }
 
     pub(crate) fn set_home(&self, home: *const Inner) {

@@ -3,7 +3,6 @@
 
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
-use std::rc::Rc;
 
 use crate::cancel::CancelledError;
 use crate::context_var::{self, Context};
@@ -105,11 +104,11 @@ impl TaskBuilder {
     ///
     /// As for `spawn_unchecked`.
     unsafe fn make<F: Future>(self, inner: &Inner, future: F, location: &'static Location<'static>) -> Task<F::Output> {
-        assert!(!inner.is_closed(), "the event loop is closed: no task can be made on it any more");
         let this = match inner.factory() {
-            Some(factory) => Rc::clone(&factory)(self),
+            Some(factory) => factory(self),
             None => self,
         };
+        assert!(!inner.is_closed(), "the event loop is closed: no task can be made on it any more");
         let eager = this.eager_start.unwrap_or(false);
         let parts = Parts {
             shared: &inner.shared,
@@ -126,6 +125,8 @@ impl TaskBuilder {
         let task = unsafe { TaskRef::from_raw(header) };
         inner.adopt(&task);
         if eager {
+            let _enter = inner.enter();
+            let _hold = inner.hold_steps();
             step::step(&task);
         } else {
             // SAFETY: the node is the first field of the header, and comes with the third reference.

@@ -122,8 +122,7 @@ unsafe fn discard(node: NonNull<Node>) {
     let task = unsafe { TaskRef::from_raw(node.cast()) };
     task.state.transition_from_queue();
     if task.is_done() {
-        // Nobody will be told any more; what they hold may hold the task.
-        task.done.take().for_each(drop);
+        step::drop_waiters(&task);
     }
 }
 

@@ -85,6 +85,8 @@ impl<T> Task<T> {
 
     /// Waits for the outcome, whatever it is.
     pub fn join(self) -> Join<T> {
+        // What was passed on by an earlier wait, by reference, is no matter of this one.
+        self.task.link.detach();
         Join::new(self)
     }
 
@@ -115,20 +117,9 @@ impl<T> Task<T> {
             let outcome = self.try_result().unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
             return Poll::Ready((outcome, forwarded));
         }
-        let (current, executor) = current::with(|current| (current.task.get(), current.executor.get()));
-        assert!(
-            current != self.task.as_ptr().as_ptr().cast_const(),
-            "{:?} awaits itself, and would wait for ever: await another task, or return",
-            self
-        );
-        let home: *const _ = self.task.home().map_or(std::ptr::null(), std::ptr::from_ref);
-        assert!(
-            executor.is_null() || executor == home,
-            "{:?} belongs to another event loop: await it in a task of the loop that made it",
-            self
-        );
+        assert_awaitable(&self.task);
         self.task.done.set_awaiter(0, cx.waker());
-        join::attach(&self.task);
+        join::attach(&self.task, cx.waker());
         report_wait(&AWAIT_TASK, None);
         Poll::Pending
     }
@@ -165,6 +156,22 @@ impl<T> Task<T> {
     {
         SharedTask::new(self)
     }
+}
+
+/// Panics if the current task cannot await `task`, which is not done.
+pub(crate) fn assert_awaitable(task: &TaskRef) {
+    let (current, executor) = current::with(|current| (current.task.get(), current.executor.get()));
+    assert!(
+        current != task.as_ptr().as_ptr().cast_const(),
+        "{:?} awaits itself, and would wait for ever: await another task, or return",
+        TaskHandle(task.clone())
+    );
+    let home: *const _ = task.home().map_or(std::ptr::null(), std::ptr::from_ref);
+    assert!(
+        executor.is_null() || executor == home,
+        "{:?} belongs to another event loop: await it in a task of the loop that made it",
+        TaskHandle(task.clone())
+    );
 }
 
 /// What `Task`, `SharedTask` and `TaskHandle` have in common.
@@ -250,13 +257,10 @@ macro_rules! task_methods {
                 self.task_ref().location
             }
 
-            /// The context that the task runs in.
+            /// The context that the task runs in; an empty one once it is done.
             #[must_use]
             pub fn context(&self) -> Vars {
-                let slot = &self.task_ref().context;
-                let context = slot.take().unwrap_or_default();
-                slot.set(Some(context.clone()));
-                context
+                self.task_ref().vars()
             }
         }
     };
@@ -316,10 +320,16 @@ impl TaskHandle {
         !self.done() && self.0.done.remove_callback(id)
     }
 
-    /// Tells `watcher` when the task is done, with `index`. For combinators. The task must not be done.
+    /// Tells `watcher` when the task is done, with `index`. For combinators. If it is done already, the notice is
+    /// scheduled now.
     pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
-        debug_assert!(!self.done());
-        self.0.done.push(Waiter::Watch(watcher, index));
+        if self.done() {
+            if let Some(home) = self.0.home() {
+                callback::schedule(home, None, self.0.location, move || watcher.finished(index));
+            }
+        } else {
+            self.0.done.push(Waiter::Watch(watcher, index));
+        }
     }
 
     /// Undoes [`TaskHandle::watch`], all registrations of `watcher`, unless the notice is on its way.
@@ -338,16 +348,16 @@ impl TaskHandle {
     /// What the task waits for that reports can name: other tasks, futures, gathers.
     #[must_use]
     pub fn awaits(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let mut targets = Vec::new();
         if !self.done() {
-            self.0.scope.for_each_wait(&mut |target| {
-                names.push(match target {
-                    Target::Task(task) => format!("task {:?}", task.name()),
-                    Target::Other(other) => other.describe(),
-                });
-            });
+            self.0.scope.for_each_wait(&mut |target| targets.push(target));
         }
-        names
+        // Only now: `describe` is not ours.
+        let name = |target: Target| match target {
+            Target::Task(task) => format!("task {:?}", task.name()),
+            Target::Other(other) => other.describe(),
+        };
+        targets.into_iter().map(name).collect()
     }
 
     /// The tasks that the task awaits.

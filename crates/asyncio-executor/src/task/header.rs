@@ -11,8 +11,9 @@
 //! 2. Until it is done, a task is kept alive by a reference of its executor's (the *alive* reference), given back by
 //!    `complete`.
 //! 3. Fields other than `life` are touched on the owner's thread only. When another thread frees the allocation, it is
-//!    merged, so done or shut down: the scope has been orphaned (its probe's slot is given back, its slots are empty),
-//!    the context, the waiters and the stage are gone, the link is detached. What is left is plain data and the name.
+//!    merged, so it is done: the scope has been orphaned (its probe's slot is given back, its slots are empty), the
+//!    context is gone and is not made again, so are the waiters (run, or dropped with the queue) and the stage (taken,
+//!    or dropped with the `Task<T>`), and the link is detached. What is left is plain data and the name.
 //! 4. The allocation is a member of its executor's list until it is merged or freed by the owner. So the executor can
 //!    merge all that is left when it closes.
 
@@ -124,6 +125,15 @@ impl Header {
 
     pub(crate) fn set_name(&self, name: &str) {
         self.name.set(Some(name.into()));
+    }
+
+    /// The context that the task runs in. A task that is done has none and gets none: see rule 3.
+    pub(crate) fn vars(&self) -> Context {
+        let context = self.context.take().unwrap_or_default();
+        if !self.state.is_done() {
+            self.context.set(Some(context.clone()));
+        }
+        context
     }
 
     pub(crate) fn cancelling(&self) -> u32 {
@@ -253,6 +263,7 @@ impl TaskRef {
                 // made the transition.
                 unsafe { home.ready.push(node) };
             }
+            // Only a task that is done outlives its loop.
             None => self.state.transition_from_queue(),
         }
     }
@@ -272,6 +283,13 @@ impl TaskRef {
         if !self.state.is_done() {
             self.count_request();
             self.scope.request(error.clone(), forward);
+        }
+    }
+
+    /// Takes a request that this task has passed on and that came back to it: tasks wait for one another in a circle.
+    pub(crate) fn take_request_back(&self, error: &CancelledError, forward: &mut Forward) {
+        if !self.state.is_done() {
+            self.scope.deliver_here(error, forward);
         }
     }
 
@@ -296,10 +314,8 @@ impl TaskRef {
     #[cold]
     pub(crate) unsafe fn free(&self) {
         let merged = self.life.is_merged();
-        if !merged {
-            if let Some(home) = self.home() {
-                home.forget(self);
-            }
+        if !merged && let Some(home) = self.home() {
+            home.forget(self);
         }
         let shared = self.shared;
         // SAFETY: no reference is left, and it is in no list: merging took it out, or the line above did.
@@ -323,10 +339,15 @@ impl Drop for TaskRef {
     #[inline]
     fn drop(&mut self) {
         let fate = self.life.release(|| {
-            if let Some(home) = self.home() {
-                home.forget(self);
+            // A task that may run again has to be woken from abroad, and a merged one cannot be.
+            let merge = self.is_done();
+            if merge {
+                if let Some(home) = self.home() {
+                    home.forget(self);
+                }
+                retain_shared(self.shared);
             }
-            retain_shared(self.shared);
+            merge
         });
         if fate == Fate::Free {
             // SAFETY: the count says so.

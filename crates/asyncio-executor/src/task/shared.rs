@@ -15,7 +15,7 @@ use crate::cancel::CancelledError;
 use crate::current;
 use crate::scope;
 use crate::task::error::{TaskError, panic_message};
-use crate::task::handle::{Task, TaskHandle};
+use crate::task::handle::{Task, TaskHandle, assert_awaitable};
 use crate::task::header::TaskRef;
 
 static AWAIT_SHARED: WaitKind = WaitKind::new("a shared task");
@@ -77,17 +77,22 @@ impl<T: Clone> SharedTask<T> {
         }
         let taken = self.inner.task.borrow_mut().try_result();
         if let Some(taken) = taken {
-            let (outcome, result) = match taken {
-                Ok(value) => (Outcome::Value(value.clone()), Ok(value)),
-                Err(TaskError::Cancelled(error)) => (Outcome::Cancelled(error.clone()), Err(error.into())),
+            let mut first = None;
+            let outcome = match taken {
+                Ok(value) => Outcome::Value(value),
+                Err(TaskError::Cancelled(error)) => Outcome::Cancelled(error),
                 Err(TaskError::Panicked(payload)) => {
                     let text = panic_message(payload.as_ref()).unwrap_or("the task panicked").to_owned();
-                    (Outcome::Panicked(text), Err(TaskError::Panicked(payload)))
+                    first = Some(Err(TaskError::Panicked(payload)));
+                    Outcome::Panicked(text)
                 }
                 Err(error) => return Some(Err(error)),
             };
+            // Before any clone is made: that may panic, or ask again.
             *self.inner.outcome.borrow_mut() = Some(outcome);
-            return Some(result);
+            if first.is_some() {
+                return first;
+            }
         }
         let outcome = self.inner.outcome.borrow();
         outcome.as_ref().map(|outcome| match outcome {
@@ -122,9 +127,12 @@ impl<T: Clone> Future for SharedTask<T> {
         match self.try_result() {
             None => {
                 let this = &mut *self;
+                assert_awaitable(this.task());
                 this.task().done.set_awaiter(this.key, cx.waker());
                 let handle = &this.inner.handle;
-                this.link.get_or_insert_with(|| AwaitLink::new(Rc::new(Shared(handle.clone())))).attach();
+                this.link
+                    .get_or_insert_with(|| AwaitLink::new(Rc::new(Shared(handle.clone()))))
+                    .attach_with(cx.waker());
                 report_wait(&AWAIT_SHARED, None);
                 Poll::Pending
             }

@@ -22,6 +22,8 @@ const TAKEN: u32 = 1 << 7;
 const FLAGGED: u32 = 1 << 8;
 /// A request was delivered to a scope of it, and it is not known that the scope has raised it.
 const DELIVERED: u32 = 1 << 9;
+/// A request that was made of it is being passed on to what it waits for.
+const FORWARDING: u32 = 1 << 11;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
 
@@ -123,8 +125,14 @@ impl State {
     #[inline]
     pub(crate) fn transition_to_running(&self) -> bool {
         let old = self.0.get();
+        debug_assert!(old & (RUNNING | DONE) == 0, "one step at a time, and none after the end");
         self.0.set((old | RUNNING | STARTED) & !QUEUED);
         old & STARTED == 0
+    }
+
+    /// The task is being ended without a step. Unlike a step, this leaves it in the queue if it is there.
+    pub(crate) fn transition_to_abandoned(&self) {
+        self.set(RUNNING | STARTED);
     }
 
     /// A step ends in a suspension. Returns what is to be looked at, if anything.
@@ -179,6 +187,18 @@ impl State {
             self.set(TAKEN);
             true
         }
+    }
+
+    pub(crate) fn is_forwarding(&self) -> bool {
+        self.has(FORWARDING)
+    }
+
+    pub(crate) fn set_forwarding(&self) {
+        self.set(FORWARDING);
+    }
+
+    pub(crate) fn clear_forwarding(&self) {
+        self.clear(FORWARDING);
     }
 
     pub(crate) fn set_quiet(&self) {

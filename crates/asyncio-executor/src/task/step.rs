@@ -4,7 +4,6 @@
 //! The `SAFETY` comments rest on this: a step is the only code that polls or replaces the stage of a task that is not
 //! done; it sets `RUNNING` for that time, and a task that is running is never stepped again (it may be queued).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::task::Context;
 
@@ -13,6 +12,7 @@ use asyncio_context::take_wait;
 use crate::awaitee::Forward;
 use crate::callback;
 use crate::cancel::CancelledError;
+use crate::contain::{Payload, contain, drop_contained, drop_payload, wake};
 use crate::current;
 use crate::done::Waiter;
 use crate::executor::Fault;
@@ -54,21 +54,7 @@ pub(crate) fn step(task: &TaskRef) {
     let first = task.state.transition_to_running();
     let end = {
         let _current = Current::new(task);
-        if first {
-            if let Some(error) = task.scope.take_flag() {
-                let end = raise(task, error);
-                complete(task, end);
-                return;
-            }
-        } else if task.state.take_flagged() {
-            let mut forward = Forward::new();
-            task.scope.deliver_flags(&mut forward);
-            forward.run();
-        }
-        match task.scope.take_pending() {
-            Some(error) => Some(raise(task, error)),
-            None => poll(task),
-        }
+        advance(task, first)
     };
     match end {
         Some(end) => complete(task, end),
@@ -81,6 +67,24 @@ pub(crate) fn step(task: &TaskRef) {
     }
 }
 
+/// Raises what is to be raised in the task itself, or else polls it.
+#[inline]
+fn advance(task: &TaskRef, first: bool) -> Option<End> {
+    if first {
+        if let Some(error) = task.scope.take_flag() {
+            return Some(raise(task, error));
+        }
+    } else if task.state.take_flagged() {
+        let mut forward = Forward::new();
+        task.scope.deliver_flags(&mut forward);
+        forward.run();
+    }
+    match task.scope.take_pending() {
+        Some(error) => Some(raise(task, error)),
+        None => poll(task),
+    }
+}
+
 /// Polls the future once.
 fn poll(task: &TaskRef) -> Option<End> {
     let waker = waker::borrow(task);
@@ -89,7 +93,7 @@ fn poll(task: &TaskRef) -> Option<End> {
     let polled = {
         let _scope = Entered::new(&task.scope);
         // SAFETY: see the header of this file.
-        catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().poll)(task.as_ptr(), &mut cx) }))
+        contain(|| unsafe { (task.vtable().poll)(task.as_ptr(), &mut cx) })
     };
     let ready = match polled {
         Ok(ready) => ready,
@@ -110,8 +114,10 @@ fn poll(task: &TaskRef) -> Option<End> {
 
 /// Ends the task cancelled, dropping its future or value. A panic of a destructor wins.
 fn raise(task: &TaskRef, error: CancelledError) -> End {
+    // The scope of whoever started or ends this task is not the place for what its destructors do.
+    let _scope = NoScope::new();
     // SAFETY: see the header of this file.
-    match catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().replace)(task.as_ptr(), None) })) {
+    match contain(|| unsafe { (task.vtable().replace)(task.as_ptr(), None) }) {
         Ok(()) => {
             // SAFETY: as above; the stage is empty, so nothing of the user's is dropped.
             unsafe { (task.vtable().replace)(task.as_ptr(), Some(TaskError::Cancelled(error))) };
@@ -122,9 +128,12 @@ fn raise(task: &TaskRef, error: CancelledError) -> End {
 }
 
 /// Ends the task with a panic. A second panic, of a destructor, is dropped: the first one tells more.
-fn fail(task: &TaskRef, payload: Box<dyn std::any::Any + Send>) -> End {
+fn fail(task: &TaskRef, payload: Payload) -> End {
+    let _scope = NoScope::new();
     // SAFETY: see the header of this file.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().replace)(task.as_ptr(), None) }));
+    if let Err(second) = contain(|| unsafe { (task.vtable().replace)(task.as_ptr(), None) }) {
+        drop_payload(second);
+    }
     // SAFETY: as above; the stage is empty.
     unsafe { (task.vtable().replace)(task.as_ptr(), Some(TaskError::Panicked(payload))) };
     End::Panicked
@@ -155,13 +164,15 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
     task.state.transition_to_done(end);
     task.scope.orphan();
     task.wait.set(None);
-    drop(task.context.take());
+    if let Some(context) = task.context.take() {
+        drop_contained(context);
+    }
     if let Some(home) = task.home() {
         home.ended();
     }
     match task.done.take_only() {
         None => dispatch(task),
-        Some(Waiter::Awaiter(_, waker)) => waker.wake(),
+        Some(Waiter::Awaiter(_, waker)) => wake(waker),
         Some(waiter) => {
             queue_notices(task, std::iter::once(waiter), &mut false);
         }
@@ -181,7 +192,7 @@ fn dispatch(task: &TaskRef) {
         match waiter {
             Waiter::Awaiter(_, waker) => {
                 queue_notices(task, run.drain(..), &mut own_entry_used);
-                waker.wake();
+                wake(waker);
             }
             other => run.push(other),
         }
@@ -195,11 +206,16 @@ fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>,
     if waiters.len() == 0 {
         return;
     }
+    let Some(home) = task.home().filter(|home| !home.is_closed()) else {
+        // The loop is closing: there will be no turn to run them in.
+        waiters.for_each(drop_contained);
+        return;
+    };
     if !*own_entry_used && task.state.transition_to_notifying() {
         *own_entry_used = true;
         waiters.for_each(|waiter| task.done.push(waiter));
         task.push();
-    } else if let Some(home) = task.home() {
+    } else {
         let waiters: Vec<Waiter> = waiters.collect();
         callback::schedule(home, None, task.location, move || waiters.into_iter().for_each(run_waiter));
     }
@@ -218,7 +234,7 @@ fn notify(task: &TaskRef) {
 /// Runs a watcher or callback. A panic goes to the executor's reporter, not to those who come after.
 fn run_waiter(waiter: Waiter) {
     let _task = NoTask::new();
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waiter.run())) {
+    if let Err(payload) = contain(|| waiter.run()) {
         Fault::new("exception in a done-callback").payload(payload).report();
     }
 }
@@ -247,29 +263,29 @@ pub(crate) fn discard_output(task: &TaskRef) {
         return;
     }
     // SAFETY: done, and the transition says that the outcome is ours.
-    let payload = catch_unwind(AssertUnwindSafe(|| unsafe { (task.vtable().discard_output)(task.as_ptr()) }));
-    match payload {
-        Ok(Some(payload)) if !task.state.is_quiet() => {
-            Fault::new("task exception was never retrieved")
-                .payload(payload)
-                .task(TaskHandle::new(task.clone()))
-                .report();
-        }
-        Ok(_) => {}
+    let (message, payload) = match contain(|| unsafe { (task.vtable().discard_output)(task.as_ptr()) }) {
+        Ok(None) => return,
+        Ok(Some(payload)) if task.state.is_quiet() => return drop_payload(payload),
+        Ok(Some(payload)) => ("task exception was never retrieved", payload),
         // The destructor of an output that nobody wanted.
-        Err(payload) => {
-            Fault::new("exception while a task's output was dropped")
-                .payload(payload)
-                .task(TaskHandle::new(task.clone()))
-                .report();
-        }
+        Err(payload) => ("exception while a task's output was dropped", payload),
+    };
+    Fault::new(message).payload(payload).task(TaskHandle::new(task.clone())).report_to(task.home());
+}
+
+/// Drops the watchers and callbacks of a task that is done, because its executor closes: they must not be left for
+/// another thread that frees the allocation.
+pub(crate) fn drop_waiters(task: &TaskRef) {
+    for waiter in task.done.take() {
+        drop_contained(waiter);
     }
 }
 
-/// Ends a task that will not be stepped any more, because its executor closes.
+/// Ends a task that will not be stepped any more, because its executor closes. The caller has seen to it that nothing is
+/// stepped meanwhile (`Inner::hold_steps`): the task may be in the queue.
 pub(crate) fn abandon(task: &TaskRef, error: CancelledError) {
     if !task.is_done() {
-        task.state.transition_to_running();
+        task.state.transition_to_abandoned();
         let end = {
             let _current = Current::new(task);
             raise(task, error)

@@ -11,7 +11,8 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use crate::life::Fate;
+use crate::life::{Fate, Life};
+use crate::shared::Shared;
 use crate::task::header::{Borrowed, Header, TaskRef};
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
@@ -43,6 +44,16 @@ pub(crate) fn borrow(task: &TaskRef) -> BorrowedWaker<'_> {
 unsafe fn header<'a>(data: *const ()) -> &'a Header {
     // SAFETY: by the caller's promise.
     unsafe { &*data.cast::<Header>() }
+}
+
+/// The count of references to it, by a pointer that may reach all of the allocation.
+///
+/// # Safety
+///
+/// As for [`header`].
+unsafe fn life(data: *const ()) -> *const Life {
+    // SAFETY: by the caller's promise.
+    unsafe { &raw const (*data.cast::<Header>()).life }
 }
 
 /// The task of a waker, if this is its thread.
@@ -96,7 +107,10 @@ unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: called on a live waker.
     let header = unsafe { header(data) };
     let shared = header.shared();
-    let fate = header.life.wake_foreign(&shared.inbox, || shared.notify());
+    // SAFETY: a waker's data points to the whole allocation.
+    let life = unsafe { life(data) };
+    // SAFETY: the waker's reference, and the pointer is to the whole allocation.
+    let fate = unsafe { Life::wake_foreign(life, &shared.inbox, || shared.notify()) };
     // The caller's reference is still counted.
     debug_assert_eq!(fate, Fate::Keep);
 }
@@ -111,13 +125,21 @@ unsafe fn drop_waker(data: *const ()) {
         }
         None => {
             // SAFETY: called on a live waker.
-            let header = unsafe { header(data) };
-            // Read before the count: the allocation may be gone right after it. `Shared` stays: a reference to the
-            // allocation that is not merged is one more than the owner's, and a merged one owns a reference to it.
-            let shared = header.shared();
-            if header.life.release_foreign(&shared.inbox, || shared.notify()) == Fate::Free {
+            let shared: *const Shared = unsafe { header(data) }.shared();
+            // SAFETY: a waker's data points to the whole allocation.
+            let life = unsafe { life(data) };
+            // SAFETY: a reference that is not merged is one more than the owner's, whose loop keeps `Shared`; a merged
+            // one owns a reference to it; and one that goes into the inbox holds it by what `hold` returns.
+            let inbox = unsafe { &(*shared).inbox };
+            // SAFETY: as above.
+            let hold = || unsafe { Shared::hold(shared) };
+            // SAFETY: the waker's reference is used up here.
+            let fate = unsafe { Life::release_foreign(life, inbox, hold, |shared| shared.notify()) };
+            if fate == Fate::Free {
                 // SAFETY: the last reference, and merged: only merged allocations are freed abroad.
-                unsafe { borrowed(data).free() };
+                let task = unsafe { borrowed(data) };
+                // SAFETY: as above.
+                unsafe { task.free() };
             }
         }
     }
