@@ -189,11 +189,8 @@ impl Runner {
         let (task, (turned, interrupted)) = this.inner.executor.scope(builder, main, |main| {
             #[cfg(unix)]
             let interrupt = crate::signal::Interrupt::install(this, main);
-            let stop: Rc<dyn Watcher> = Rc::new(StopAfter { this: this.clone(), left: Cell::new(1), hop: false });
-            main.watch(stop.clone(), 0);
+            main.watch(Rc::new(StopAfter { this: this.clone(), left: Cell::new(1), hop: false }), 0);
             let turned = this.run_turns();
-            // A main task that is dropped now does not stop the next run.
-            main.unwatch(&stop);
             #[cfg(unix)]
             let interrupted =
                 interrupt.is_some_and(|interrupt| interrupt.came()) && main.cancelled() && main.uncancel() == 0;

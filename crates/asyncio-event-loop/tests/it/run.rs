@@ -96,14 +96,3 @@ fn timers_fire_in_order_of_deadline_then_of_arming() {
         .unwrap();
     assert_eq!(*log.borrow(), ["now", "a", "b", "c", "d"]);
 }
-
-#[test]
-fn a_run_that_was_stopped_does_not_stop_the_next() {
-    let mut runner = virtual_runner();
-    let stopped = runner.run(async {
-        get_running_loop().stop();
-        pending::<()>().await;
-    });
-    assert!(matches!(stopped, Err(RunError::Stopped)));
-    runner.run(sleep(Duration::from_secs(1))).unwrap();
-}
