@@ -2,21 +2,22 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use asyncio_executor::{Context, Fault};
+use asyncio_executor::Context;
 use asyncio_timers::Instant;
 use pin_project_lite::pin_project;
 
 use crate::event_loop::EventLoop;
+use crate::exception;
 use crate::timer::Action;
 
 /// What a timer of the loop calls.
 pub(crate) trait TimerCallback {
     /// Calls the closure, if it is still there.
-    fn fire(&self);
+    fn fire(&self, this: &EventLoop);
 }
 
 pin_project! {
@@ -42,14 +43,11 @@ trait Cancel {
 }
 
 impl<F: FnOnce()> TimerCallback for Callback<F> {
-    fn fire(&self) {
+    fn fire(&self, this: &EventLoop) {
         let Some(f) = self.f.take() else { return };
-        let context = self.context.take();
-        let _context = context.as_ref().map(Context::enter);
-        let location = self.location;
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            Fault::new("exception in a timer callback").payload(payload).callback(location).report();
-        }
+        let context = self.context.take().unwrap_or_default();
+        exception::call(this, "exception in a timer callback", self.location, &context, f);
+        exception::contain(this, "exception in a destructor", || drop(context));
     }
 }
 

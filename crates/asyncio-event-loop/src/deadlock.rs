@@ -4,10 +4,19 @@
 //! threads, every `LoopRemote`, watched descriptors and signals. Each counts itself in `outside` or is asked. If there is
 //! none, waiting would be for ever, and the run ends with a [`Deadlock`]. (A waker that was handed to another thread by
 //! other means is not known: keep a `LoopRemote` there.)
+//!
+//! Rules for what other threads end:
+//!
+//! 1. A thread first sends or wakes, then stops counting (`Release`), then rings.
+//! 2. The loop first asks who counts (`Acquire`), then looks at what is ready. If nobody counts, it sees by rule 1 all
+//!    that was sent; so nothing ready and nobody counting is the end.
+//! 3. If somebody counts, the loop waits, and is rung when that is over.
 
-use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use asyncio_executor::ExecutorRemote;
 
 use crate::event_loop::EventLoop;
 
@@ -51,20 +60,32 @@ impl fmt::Debug for Deadlock {
 
 impl std::error::Error for Deadlock {}
 
-/// Counts as something outside that may wake the loop, as long as it lives.
-#[derive(Debug)]
-pub(crate) struct Outside(Rc<Cell<usize>>);
+/// Counts as something outside that may wake the loop, as long as it lives, on whatever thread. Only a loop on virtual
+/// time wants to know.
+pub(crate) struct Outside(Option<(Arc<AtomicUsize>, ExecutorRemote)>);
 
 impl Outside {
     pub(crate) fn new(this: &EventLoop) -> Self {
-        let count = this.inner.outside.clone();
-        count.set(count.get() + 1);
-        Self(count)
+        Self(this.is_virtual().then(|| {
+            let count = this.inner.outside.clone();
+            count.fetch_add(1, Ordering::Relaxed);
+            (count, this.inner.executor.remote())
+        }))
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        if let Some((count, remote)) = &self.0 {
+            // Release pairs with the acquire in `is_anybody_outside`: see the rules above.
+            count.fetch_sub(1, Ordering::Release);
+            remote.notify();
+        }
     }
+}
+
+/// Whether something counts itself in `outside`. What was sent by those that do not any more is seen after this.
+pub(crate) fn is_anybody_outside(this: &AtomicUsize) -> bool {
+    // Acquire pairs with the release of `Outside`.
+    this.load(Ordering::Acquire) > 0
 }

@@ -1,9 +1,12 @@
-//! Debug mode: reports of entries of the ready queue that keep the loop too long.
+//! Debug mode: reports of task steps and callbacks that keep the loop too long.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::time::Duration;
 
 use asyncio_executor::Entry;
+
+use crate::exception::say;
 
 /// The switches of debug mode.
 pub(crate) struct Debugging {
@@ -33,14 +36,18 @@ impl Debugging {
 
     /// Says that `entry` took `took`, if that was long. The machine's clock counts here, on virtual time too.
     pub(crate) fn note(&self, entry: &Entry, took: Duration) {
+        match entry {
+            Entry::Callback(location) => self.note_callback(location, took),
+            _ if took < self.slow.get() => {}
+            Entry::Task(task) => say(format_args!("executing {task:?} took {took:.3?}")),
+            _ => say(format_args!("executing {entry:?} took {took:.3?}")),
+        }
+    }
+
+    /// The same of a callback: one of a timer, a descriptor or a signal is not in the ready queue.
+    pub(crate) fn note_callback(&self, location: &Location<'_>, took: Duration) {
         if took >= self.slow.get() {
-            match entry {
-                Entry::Task(task) => eprintln!("asyncio: executing {task:?} took {took:.3?}"),
-                Entry::Callback(location) => {
-                    eprintln!("asyncio: executing the callback scheduled at {location} took {took:.3?}");
-                }
-                _ => eprintln!("asyncio: executing {entry:?} took {took:.3?}"),
-            }
+            say(format_args!("executing the callback scheduled at {location} took {took:.3?}"));
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use asyncio_executor::{Context, Executor, Handle, Task, TaskBuilder, TaskHandle, copy_context};
@@ -43,7 +45,9 @@ pub(crate) struct Inner {
     pub(crate) running: Cell<bool>,
     pub(crate) stopping: Cell<bool>,
     /// How many things outside may still wake the loop, as far as it knows: see `deadlock.rs`.
-    pub(crate) outside: Rc<Cell<usize>>,
+    pub(crate) outside: Arc<AtomicUsize>,
+    /// Counts the run phases of turns.
+    pub(crate) phase: Cell<u64>,
     pub(crate) debugging: Debugging,
     pub(crate) handler: RefCell<Option<ExceptionHandler>>,
     pub(crate) pool: RefCell<Option<Rc<dyn Pool>>>,
@@ -69,7 +73,8 @@ impl EventLoop {
                 pace: Pace::new(),
                 running: Cell::new(false),
                 stopping: Cell::new(false),
-                outside: Rc::new(Cell::new(0)),
+                outside: Arc::default(),
+                phase: Cell::new(0),
                 debugging: Debugging::new(),
                 handler: RefCell::new(None),
                 pool: RefCell::new(None),
@@ -124,36 +129,50 @@ impl EventLoop {
 
     /// Puts a closure at the end of the ready queue. It runs outside any task, in a copy of the current context.
     ///
+    /// # Panics
+    ///
+    /// When the loop is closed.
+    ///
     /// # In Python
     ///
     /// `loop.call_soon`.
     #[track_caller]
     pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
+        self.assert_open("no callback can be scheduled on it");
+        // What other threads sent before this call comes before it.
+        self.inner.executor.collect_ready();
         self.inner.executor.call_soon(f)
     }
 
-    /// Calls `f` when `delay` has passed, as [`call_at`](EventLoop::call_at) does.
+    /// Calls `f` when `delay` has passed, as [`call_at`](EventLoop::call_at) does. A delay that reaches past the end of
+    /// the clock, such as `Duration::MAX`, is for ever.
+    ///
+    /// # Panics
+    ///
+    /// When the loop is closed.
     ///
     /// # In Python
     ///
     /// `loop.call_later`.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> TimerHandle {
-        if delay.is_zero() {
-            self.inner.pace.demand();
-        }
-        callbacks::call_at(self, self.time() + delay, Location::caller(), inherited(), f)
+        self.call_at(self.time() + delay, f)
     }
 
     /// Calls `f` at `when` on the loop's clock, never early, in the turn in which it is due, outside any task, in a copy
     /// of the current context. Callbacks that are due together are called in the order of their deadlines, those with the
     /// same deadline in the order of the calls. A deadline that is past is due in the next turn.
     ///
+    /// # Panics
+    ///
+    /// When the loop is closed.
+    ///
     /// # In Python
     ///
     /// `loop.call_at`, where the order of equal deadlines is arbitrary.
     #[track_caller]
     pub fn call_at(&self, when: Instant, f: impl FnOnce() + 'static) -> TimerHandle {
+        self.assert_open("no callback can be scheduled on it");
         if when <= self.time() {
             self.inner.pace.demand();
         }
@@ -257,6 +276,10 @@ impl EventLoop {
     ///
     /// Unlike `to_thread`, this takes no context along.
     ///
+    /// # Panics
+    ///
+    /// When the loop is closed, and when the pool refuses the work.
+    ///
     /// # In Python
     ///
     /// `loop.run_in_executor`.
@@ -266,6 +289,7 @@ impl EventLoop {
         pool: &dyn Pool,
         f: impl FnOnce() -> T + Send + 'static,
     ) -> ThreadFuture<T> {
+        self.assert_open("no work can be given to threads for it");
         ThreadFuture::submit(self, pool, f)
     }
 
@@ -276,6 +300,12 @@ impl EventLoop {
     /// `loop.set_default_executor`.
     pub fn set_default_executor(&self, pool: Rc<dyn Pool>) {
         drop(self.inner.pool.replace(Some(pool)));
+    }
+
+    /// Panics if the loop is closed.
+    #[track_caller]
+    pub(crate) fn assert_open(&self, what: &str) {
+        assert!(!self.is_closed(), "the event loop is closed: {what} any more");
     }
 
     /// The pool that `to_thread` uses, made when it is first needed.

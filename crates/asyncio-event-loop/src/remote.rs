@@ -5,10 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant as RealInstant};
 
-use asyncio_executor::{ExecutorRemote, TaskError, TaskHandle};
+use asyncio_executor::{ExecutorRemote, Fault, TaskError, TaskHandle, copy_context};
 
 use crate::current;
 use crate::event_loop::EventLoop;
@@ -47,9 +49,12 @@ pub(crate) struct RemoteTasks {
 }
 
 impl RemoteTasks {
-    /// Whether some other thread may hold a `LoopRemote`.
+    /// Whether some other thread may hold a `LoopRemote`. If not, what was sent through one is seen after this.
     pub(crate) fn are_remotes_alive(&self) -> bool {
-        self.alive.borrow().strong_count() > 0
+        let alive = self.alive.borrow().strong_count() > 0;
+        // Pairs with the releasing decrement in the destructor of `Arc`: rule 2 in `deadlock.rs`.
+        fence(Ordering::Acquire);
+        alive
     }
 
     fn insert(&self, task: TaskHandle) -> u64 {
@@ -80,7 +85,7 @@ impl LoopRemote {
     }
 
     /// Runs `f` on the loop's thread, at the end of its ready queue, and wakes the loop if it waits. The calls of one
-    /// thread keep their order.
+    /// thread keep their order. `f` runs outside any task, in a copy of the calling thread's context.
     ///
     /// # Errors
     ///
@@ -89,8 +94,18 @@ impl LoopRemote {
     /// # In Python
     ///
     /// `loop.call_soon_threadsafe`.
+    #[track_caller]
     pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
-        self.executor.call_soon_threadsafe(f)
+        let location = Location::caller();
+        let context = copy_context().snapshot();
+        self.executor.call_soon_threadsafe(move || {
+            let call = || {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+                    Fault::new("exception in a callback").payload(payload).callback(location).report();
+                }
+            };
+            context.restore().run(call);
+        })
     }
 
     /// Whether the loop is closed.
@@ -189,7 +204,8 @@ pub struct ConcurrentFuture<T> {
 
 /// Makes a task on the loop of `remote` of the future that `make` returns, and gives a handle to wait on from this thread.
 ///
-/// `make` runs on the loop's thread, so the future need not be `Send`; its value must be.
+/// `make` runs on the loop's thread, so the future need not be `Send`; its value must be. The task runs in a copy of the
+/// calling thread's context.
 ///
 /// Do not wait on the loop's own thread: it would wait for itself, and [`ConcurrentFuture::result`] panics instead.
 ///
@@ -214,8 +230,12 @@ where
             shared.end(Err(RemoteError::Cancelled("cancelled before it started".to_owned())));
             return;
         }
+        let future = match catch_unwind(AssertUnwindSafe(make)) {
+            Ok(future) => future,
+            Err(payload) => return shared.end(Err(RemoteError::Panicked(payload))),
+        };
         let this = current::get_running_loop();
-        let task = this.create_task(make());
+        let task = this.create_task(future);
         let id = this.inner.remote_tasks.insert(task.handle());
         shared.lock().task = Some(id);
         let handle = task.handle();

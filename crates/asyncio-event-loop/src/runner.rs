@@ -1,18 +1,26 @@
 //! `run` and `Runner`: a program from its first turn to the end of its last task.
 
 use std::cell::Cell;
-use std::io;
-use std::panic::resume_unwind;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant as RealInstant};
 
-use asyncio_executor::{CancelKind, CancelledError, Context, Fault, Task, TaskError, TaskHandle, Watcher};
+use asyncio_executor::{
+    CancelKind, CancelledError, Context, Fault, Task, TaskError, TaskHandle, Watcher, copy_context,
+};
 
+use crate::current::{Running, try_get_running_loop};
+use crate::deadlock::Deadlock;
 use crate::event_loop::EventLoop;
+use crate::exception;
 use crate::run_error::RunError;
 
-/// How long the end of a run waits for the threads of the default pool.
+/// How long the end of a run waits for the threads of the default pool: as long as in Python.
 const THREADS_PATIENCE: Duration = Duration::from_secs(300);
+/// How long it waits for them before it looks whether they want something of the loop. It is how late they get that; the
+/// end of the threads themselves is noticed at once.
+const THREADS_SLICE: Duration = Duration::from_millis(2);
 
 /// Runs `main` on a new event loop, and returns its value.
 ///
@@ -32,10 +40,7 @@ const THREADS_PATIENCE: Duration = Duration::from_secs(300);
 /// `asyncio.run`, in `asyncio/runners.py`.
 #[track_caller]
 pub fn run<F: Future>(main: F) -> F::Output {
-    assert!(
-        crate::current::try_get_running_loop().is_none(),
-        "`run` was called from inside a running event loop: `await` the future there, or make a task of it"
-    );
+    assert_outside();
     let mut runner = match Runner::builder().build() {
         Ok(runner) => runner,
         Err(error) => panic!("cannot make an event loop: {error}"),
@@ -45,9 +50,21 @@ pub fn run<F: Future>(main: F) -> F::Output {
     match result {
         Ok(value) => value,
         #[cfg(unix)]
-        Err(RunError::Interrupted) => crate::signal::die_of_sigint(),
+        Err(RunError::Interrupted) => {
+            let _ = io::stdout().flush();
+            crate::signal::die_of_sigint()
+        }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// Panics if a loop runs on this thread.
+#[track_caller]
+fn assert_outside() {
+    assert!(
+        try_get_running_loop().is_none(),
+        "`run` was called from inside a running event loop: `await` the future there, or make a task of it"
+    );
 }
 
 /// Runs several programs one after the other on one loop, with one context.
@@ -106,7 +123,7 @@ impl RunnerBuilder {
         if let Some(debug) = self.debug {
             this.set_debug(debug);
         }
-        Ok(Runner { this, context: Context::new() })
+        Ok(Runner { this, context: copy_context() })
     }
 }
 
@@ -116,19 +133,42 @@ struct StopAfter {
     this: EventLoop,
     left: Cell<usize>,
     hop: bool,
+    /// All have ended, or the run is over without: a notice that comes late must not stop another run.
+    over: Cell<bool>,
+}
+
+impl StopAfter {
+    fn new(this: &EventLoop, left: usize, hop: bool) -> Rc<Self> {
+        Rc::new(Self { this: this.clone(), left: Cell::new(left), hop, over: Cell::new(false) })
+    }
+
+    fn stop(&self) {
+        if !self.over.replace(true) {
+            self.this.stop();
+        }
+    }
 }
 
 impl Watcher for StopAfter {
     fn finished(self: Rc<Self>, _: usize) {
         self.left.set(self.left.get() - 1);
         if self.left.get() == 0 {
-            let this = self.this.clone();
             if self.hop {
-                this.clone().call_soon(move || this.stop());
+                let this = self.this.clone();
+                this.call_soon(move || self.stop());
             } else {
-                this.stop();
+                self.stop();
             }
         }
+    }
+}
+
+/// Ends the wait of a `StopAfter` when it is dropped.
+struct Over(Rc<StopAfter>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.over.set(true);
     }
 }
 
@@ -179,21 +219,21 @@ impl Runner {
     /// As for `run`.
     #[track_caller]
     pub fn run_in<F: Future>(&mut self, context: Context, main: F) -> Result<F::Output, RunError> {
-        assert!(
-            crate::current::try_get_running_loop().is_none(),
-            "`run` was called from inside a running event loop: `await` the future there, or make a task of it"
-        );
+        assert_outside();
         assert!(!self.this.is_closed(), "the runner is closed: make another one");
         let this = &self.this;
+        // Until `main` has been dropped: its destructors find the loop.
+        let _entered = this.enter();
         let builder = Task::builder().context(context).eager_start(false);
         let (task, (turned, interrupted)) = this.inner.executor.scope(builder, main, |main| {
             #[cfg(unix)]
             let interrupt = crate::signal::Interrupt::install(this, main);
-            main.watch(Rc::new(StopAfter { this: this.clone(), left: Cell::new(1), hop: false }), 0);
-            let turned = this.run_turns();
+            let watcher = StopAfter::new(this, 1, false);
+            let _over = Over(watcher.clone());
+            main.watch(watcher, 0);
+            let turned = this.turns();
             #[cfg(unix)]
-            let interrupted =
-                interrupt.is_some_and(|interrupt| interrupt.came()) && main.cancelled() && main.uncancel() == 0;
+            let interrupted = interrupt.is_some_and(|interrupt| interrupt.ended(main));
             #[cfg(not(unix))]
             let interrupted = false;
             (turned.map(|()| main.done()), interrupted)
@@ -202,6 +242,7 @@ impl Runner {
             Err(deadlock) => Err(RunError::Deadlock(deadlock)),
             Ok(false) => Err(RunError::Stopped),
             Ok(true) => match task.result() {
+                Ok(_) if interrupted => Err(RunError::Interrupted),
                 Ok(value) => Ok(value),
                 Err(TaskError::Panicked(payload)) => resume_unwind(payload),
                 Err(TaskError::Cancelled(_)) if interrupted => Err(RunError::Interrupted),
@@ -215,69 +256,138 @@ impl Runner {
     /// does nothing. Dropping the runner does the same.
     ///
     /// Panics of tasks at this time go to the exception handler. If, on virtual time, a task waits for what cannot happen
-    /// although it was cancelled, it is dropped.
+    /// although it was cancelled, it is dropped. While the threads are waited for, for 300 s at most, the loop goes on
+    /// doing what they ask of it.
+    ///
+    /// # Panics
+    ///
+    /// When it is called from inside a running loop. A runner that is *dropped* there is closed without running anything:
+    /// its tasks are dropped.
+    ///
+    /// # In Python
+    ///
+    /// `Runner.close`.
     pub fn close(&mut self) {
-        let this = &self.this;
-        if this.is_closed() {
-            return;
+        if !self.this.is_closed() {
+            assert!(
+                try_get_running_loop().is_none(),
+                "a runner was closed from inside a running event loop: close it where it is run"
+            );
+            self.end();
         }
-        let _ = self.context.run(|| self.cancel_all());
-        if !std::thread::panicking() {
-            // The turns that Python takes to end asynchronous generators and to ask for the end of the threads.
-            this.run_some_turns(4);
-            let _ = self.context.run(|| self.cancel_all());
-        }
-        let pool = this.inner.pool.take();
-        if let Some(pool) = pool {
-            if !pool.shutdown(THREADS_PATIENCE) {
-                eprintln!(
-                    "asyncio: threads of `to_thread` still run {THREADS_PATIENCE:?} after the end of the run; they are left alone"
-                );
+    }
+
+    /// Runs the loop to its end, and lets go of everything.
+    fn end(&self) {
+        /// Lets go of everything, also if a turn panics.
+        struct Release<'a>(&'a EventLoop);
+        impl Drop for Release<'_> {
+            fn drop(&mut self) {
+                self.0.release();
             }
         }
-        #[cfg(unix)]
-        {
-            this.inner.signals.clear();
-            this.inner.watches.clear();
-        }
-        let _running = crate::current::Running::new(this);
-        this.inner.executor.close();
-        this.inner.timers.clear();
+        let this = &self.this;
+        let _release = Release(this);
+        self.context.run(|| {
+            let _entered = this.enter();
+            // What deadlocks is dropped.
+            let _ = self.cancel_all();
+            // The turns that Python takes to end asynchronous generators and to ask for the end of the threads.
+            this.some_turns(4);
+            let _ = self.cancel_all();
+            self.wait_for_threads();
+            let _ = self.cancel_all();
+        });
     }
 
     /// Cancels all tasks, and those that are made meanwhile, until none is left.
-    fn cancel_all(&self) -> Result<(), crate::deadlock::Deadlock> {
+    fn cancel_all(&self) -> Result<(), Deadlock> {
+        let this = &self.this;
         loop {
-            let tasks = self.this.all_tasks();
+            let tasks = this.all_tasks();
             if tasks.is_empty() {
                 return Ok(());
             }
-            let watcher = Rc::new(StopAfter { this: self.this.clone(), left: Cell::new(tasks.len()), hop: true });
+            let watcher = StopAfter::new(this, tasks.len(), true);
+            let _over = Over(watcher.clone());
             for task in &tasks {
                 task.cancel_for(&CancelledError::new(CancelKind::Shutdown));
             }
             for task in &tasks {
                 task.watch(watcher.clone(), 0);
             }
-            self.this.run_turns()?;
-            report_panics(&tasks);
+            // Not only once: a `stop` of the program's must not get the tasks cancelled again.
+            while !watcher.over.get() {
+                this.turns()?;
+            }
+            self.report_panics(&tasks);
+        }
+    }
+
+    /// Tells the exception handler of tasks that panicked while the run ended, and whose outcome somebody could still have
+    /// taken: those that nobody could were reported when they ended.
+    fn report_panics(&self, tasks: &[TaskHandle]) {
+        for task in tasks {
+            if let Some(text) = task.panic_text() {
+                task.mark_retrieved();
+                let message = format!("unhandled exception during the end of the run: {text}");
+                self.this.call_exception_handler(Fault::new(message).task(task.clone()));
+            }
+        }
+    }
+
+    /// Shuts the pool of `to_thread` down. Threads may need the loop to come to their end, so it goes on turning.
+    fn wait_for_threads(&self) {
+        // It stays in place: work that comes now is refused.
+        let Some(pool) = self.this.inner.pool.borrow().clone() else { return };
+        let begin = RealInstant::now();
+        while !pool.shutdown(THREADS_SLICE) {
+            if begin.elapsed() >= THREADS_PATIENCE {
+                exception::say(format_args!(
+                    "threads of `to_thread` still run {THREADS_PATIENCE:?} after the end of the run; they are left alone"
+                ));
+                return;
+            }
+            self.this.brief_turn();
         }
     }
 }
 
-/// Tells the exception handler of tasks that panicked while the run ended, and whose outcome somebody could still have
-/// taken: those that nobody could were reported when they ended.
-fn report_panics(tasks: &[TaskHandle]) {
-    for task in tasks {
-        if let Some(text) = task.panic_text() {
-            task.mark_retrieved();
-            Fault::new(format!("unhandled exception during the end of the run: {text}")).task(task.clone()).report();
+impl EventLoop {
+    /// Closes the loop and drops everything that it holds. Destructors find the loop, but can schedule nothing on it.
+    fn release(&self) {
+        let inner = &*self.inner;
+        let _current = Running::new(self);
+        let release = |f: &dyn Fn()| exception::contain(self, "exception in a destructor", f);
+        release(&|| inner.executor.close());
+        release(&|| inner.timers.clear());
+        #[cfg(unix)]
+        {
+            release(&|| inner.signals.clear());
+            release(&|| inner.watches.clear());
         }
+        release(&|| drop(inner.pool.take()));
+        // These may hold the loop, which would hold them for ever.
+        release(&|| inner.executor.set_task_factory(None));
+        release(&|| self.set_exception_handler(None));
     }
 }
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        self.close();
+        if self.this.is_closed() {
+            return;
+        }
+        if try_get_running_loop().is_some() {
+            // No loop can be run here.
+            self.this.release();
+        } else if std::thread::panicking() {
+            // A second panic that left a destructor would abort the process.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.end())) {
+                exception::drop_payload(payload);
+            }
+        } else {
+            self.end();
+        }
     }
 }

@@ -8,14 +8,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 
-use asyncio_executor::{Context, Fault, copy_context};
+use asyncio_executor::{Context, copy_context};
 use asyncio_reactor::{Interest, Watch};
 
 use crate::event_loop::EventLoop;
+use crate::exception;
 
+use handler::Times;
 pub(crate) use interrupt::{Interrupt, die_of_sigint};
 pub use stream::{Signal, signal};
 
@@ -50,12 +52,27 @@ struct Handler {
 }
 
 impl Action {
-    fn is_unused(&self) -> bool {
-        self.handler.is_none() && self.streams.is_empty() && self.interrupt.is_none()
-    }
-
     fn users(&self) -> usize {
         usize::from(self.handler.is_some()) + self.streams.len()
+    }
+
+    /// Whether the process's handler is to be in place, and for how many signals; `None`: it is not.
+    fn wants(&self) -> Option<Times> {
+        match &self.interrupt {
+            _ if self.users() > 0 => Some(Times::Each),
+            Some(interrupt) if !interrupt.came() => Some(Times::Once),
+            _ => None,
+        }
+    }
+
+    /// Puts the process's handler in place as `wants` says, or puts back what was there.
+    fn settle(&mut self, signal: i32) -> io::Result<()> {
+        match (self.wants(), &mut self.installed) {
+            (None, installed) => drop(installed.take()),
+            (Some(times), Some(installed)) => installed.set_times(times),
+            (Some(times), installed @ None) => *installed = Some(handler::Installed::new(signal, times)?),
+        }
+        Ok(())
     }
 }
 
@@ -78,33 +95,65 @@ impl Signals {
         self.users.set(0);
     }
 
-    /// Changes what is done on a signal, installing or putting back the process's handler as needed.
-    fn change(&self, this: &EventLoop, signal: i32, change: impl FnOnce(&mut Action)) -> io::Result<()> {
+    /// Adds to what is done on a signal, installing the process's handler as needed. If that fails, nothing is changed.
+    ///
+    /// `change` must drop nothing of the user's.
+    fn add(&self, this: &EventLoop, signal: i32, times: Times, change: impl FnOnce(&mut Action)) -> io::Result<()> {
+        if !self.is_watched() {
+            let watch = this.reactor().watch(handler::bell()?.as_fd(), Interest::Readable, KEY)?;
+            self.watch.replace(Some(watch));
+        }
         let mut actions = self.actions.borrow_mut();
         let action = actions.entry(signal).or_default();
-        if action.installed.is_none() {
-            match handler::Installed::new(signal) {
-                Ok(installed) => action.installed = Some(installed),
-                Err(error) => {
-                    actions.remove(&signal);
-                    return Err(error);
-                }
+        let result = if action.installed.is_none() {
+            handler::Installed::new(signal, times).map(|installed| action.installed = Some(installed))
+        } else {
+            Ok(())
+        };
+        if result.is_ok() {
+            change(action);
+        }
+        drop(actions);
+        self.settle(signal);
+        result
+    }
+
+    /// Takes from what is done on a signal, and puts the process's handler back if that was all.
+    ///
+    /// `change` must drop nothing of the user's.
+    fn remove(&self, signal: i32, change: impl FnOnce(&mut Action)) {
+        if let Some(action) = self.actions.borrow_mut().get_mut(&signal) {
+            change(action);
+        }
+        self.settle(signal);
+    }
+
+    /// Does what follows from a change.
+    fn settle(&self, signal: i32) {
+        let mut actions = self.actions.borrow_mut();
+        if let Some(action) = actions.get_mut(&signal) {
+            // The number is known to be good, so there is nothing that could fail.
+            let _ = action.settle(signal);
+            if action.users() == 0 && action.interrupt.is_none() {
+                actions.remove(&signal);
             }
         }
-        change(action);
-        if action.is_unused() {
-            actions.remove(&signal);
-        }
         self.users.set(actions.values().map(Action::users).sum());
-        let empty = actions.is_empty();
-        drop(actions);
-        let mut watch = self.watch.borrow_mut();
-        if empty {
-            drop(watch.take());
-        } else if watch.is_none() {
-            *watch = Some(this.reactor().watch(handler::bell()?.as_fd(), Interest::Readable, KEY)?);
+        if actions.is_empty() {
+            drop(self.watch.take());
         }
-        Ok(())
+    }
+
+    /// Whether the program handles a signal itself.
+    fn has_users(&self, signal: i32) -> bool {
+        self.actions.borrow().get(&signal).is_some_and(|action| action.users() > 0)
+    }
+
+    /// Rings once more if a signal came that nobody took: another loop of this thread may have heard the bell.
+    pub(crate) fn ring_again(&self) {
+        if self.actions.borrow().keys().any(|signal| handler::came(*signal)) {
+            handler::ring();
+        }
     }
 }
 
@@ -118,11 +167,16 @@ impl EventLoop {
     /// When the number is not that of a signal that can be handled (`InvalidInput`), and when this is not the process's
     /// main thread (`Unsupported`).
     ///
+    /// # Panics
+    ///
+    /// When the loop is closed.
+    ///
     /// # In Python
     ///
     /// `loop.add_signal_handler`, in `asyncio/unix_events.py`.
     #[track_caller]
     pub fn add_signal_handler(&self, signal: i32, f: impl FnMut() + 'static) -> io::Result<()> {
+        self.assert_open("signals cannot be handled in it");
         handler::check(signal)?;
         let location = Location::caller();
         let new = Rc::new(Handler {
@@ -132,7 +186,7 @@ impl EventLoop {
             removed: Cell::new(false),
         });
         let mut before = None;
-        self.inner.signals.change(self, signal, |action| before = action.handler.replace(new))?;
+        self.inner.signals.add(self, signal, Times::Each, |action| before = action.handler.replace(new))?;
         if let Some(before) = before {
             before.removed.set(true);
         }
@@ -145,13 +199,8 @@ impl EventLoop {
     ///
     /// `loop.remove_signal_handler`.
     pub fn remove_signal_handler(&self, signal: i32) -> bool {
-        let has = |action: &Action| action.handler.is_some();
-        if !self.inner.signals.actions.borrow().get(&signal).is_some_and(has) {
-            return false;
-        }
-        let mut before = None;
-        // The process's handler is installed already, so there is nothing that could fail.
-        let _ = self.inner.signals.change(self, signal, |action| before = action.handler.take());
+        let mut before: Option<Rc<Handler>> = None;
+        self.inner.signals.remove(signal, |action| before = action.handler.take());
         before.is_some_and(|before| {
             before.removed.set(true);
             true
@@ -173,21 +222,24 @@ pub(crate) fn dispatch(this: &EventLoop) {
             (action.handler.clone(), action.streams.clone(), action.interrupt.clone())
         };
         match (handler, interrupt) {
-            (Some(handler), _) => call(&handler),
+            (Some(handler), _) => {
+                // An earlier one may have removed it.
+                if !handler.removed.get() {
+                    let what = "exception in a signal handler";
+                    exception::call(this, what, handler.location, &handler.context, || (handler.f.borrow_mut())());
+                }
+                // It may have removed itself.
+                exception::contain(this, "exception in a destructor", || drop(handler));
+            }
             // A handler of the user's, or a stream, takes the place of what `run` does.
-            (None, Some(interrupt)) if streams.is_empty() => interrupt.interrupt(),
+            (None, Some(interrupt)) if streams.is_empty() => {
+                interrupt.interrupt();
+                this.inner.signals.settle(signal);
+            }
             _ => {}
         }
-        streams.iter().for_each(|stream| stream.ring());
-    }
-}
-
-fn call(handler: &Handler) {
-    if handler.removed.get() {
-        return;
-    }
-    let call = || handler.context.run(|| (handler.f.borrow_mut())());
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-        Fault::new("exception in a signal handler").payload(payload).callback(handler.location).report();
+        for stream in streams {
+            exception::contain(this, "exception in a waker", || stream.ring());
+        }
     }
 }

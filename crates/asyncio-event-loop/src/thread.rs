@@ -20,6 +20,7 @@ use asyncio_executor::copy_context;
 use crate::current;
 use crate::deadlock::Outside;
 use crate::event_loop::EventLoop;
+use crate::exception::drop_payload;
 
 static THREAD: WaitKind = WaitKind::new("a thread");
 
@@ -78,7 +79,9 @@ impl Shared {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 // A job reports its own panic to who waits for it; nothing here may end the thread.
-                let _ = catch_unwind(AssertUnwindSafe(job));
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+                    drop_payload(payload);
+                }
                 state = self.lock();
             } else if state.closed {
                 break;
@@ -234,7 +237,11 @@ impl<T> Drop for LostOnDrop<T> {
 pub struct ThreadFuture<T> {
     slot: Arc<Slot<T>>,
     location: &'static Location<'static>,
-    /// While the work goes on, the loop may be woken.
+}
+
+/// What a job carries. The order matters: who waits is told before the work stops to count, by rule 1 in `deadlock.rs`.
+struct Ticket<T> {
+    lost: LostOnDrop<T>,
     _outside: Outside,
 }
 
@@ -242,10 +249,13 @@ impl<T: Send + 'static> ThreadFuture<T> {
     #[track_caller]
     pub(crate) fn submit(this: &EventLoop, pool: &dyn Pool, f: impl FnOnce() -> T + Send + 'static) -> Self {
         let slot = Arc::new(Slot { state: Mutex::new(Outcome::Waiting(None)), abandoned: AtomicBool::new(false) });
-        let mut guard = LostOnDrop(Some(slot.clone()));
+        let ticket = Ticket { lost: LostOnDrop(Some(slot.clone())), _outside: Outside::new(this) };
         let job: Job = Box::new(move || {
-            let Some(slot) = guard.0.take() else { return };
+            // In whole, and dropped last.
+            let mut ticket = ticket;
+            let Some(slot) = ticket.lost.0.take() else { return };
             if slot.abandoned.load(Ordering::Relaxed) {
+                drop(f);
                 return;
             }
             slot.end(Outcome::Ended(catch_unwind(AssertUnwindSafe(f))));
@@ -253,7 +263,7 @@ impl<T: Send + 'static> ThreadFuture<T> {
         if let Err(error) = pool.submit(job) {
             panic!("work cannot be given to a thread: {error}");
         }
-        Self { slot, location: Location::caller(), _outside: Outside::new(this) }
+        Self { slot, location: Location::caller() }
     }
 }
 

@@ -11,6 +11,8 @@ use pin_project_lite::pin_project;
 
 use crate::callbacks::TimerCallback;
 use crate::current;
+use crate::event_loop::EventLoop;
+use crate::exception;
 
 /// What happens when a timer is due.
 pub(crate) enum Action {
@@ -24,13 +26,13 @@ pub(crate) enum Action {
 
 impl Action {
     /// Does it, in the run phase of a turn.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, this: &EventLoop) {
         match self {
-            Self::Wake(waker) => waker.wake(),
-            Self::Expire(key, error) => {
+            Self::Wake(waker) => exception::contain(this, "exception in a waker", || waker.wake()),
+            Self::Expire(key, error) => exception::contain(this, "exception while a timeout expired", || {
                 key.cancel(error);
-            }
-            Self::Call(callback) => callback.fire(),
+            }),
+            Self::Call(callback) => callback.fire(this),
         }
     }
 }

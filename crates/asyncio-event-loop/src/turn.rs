@@ -3,12 +3,17 @@
 use std::io;
 use std::time::{Duration, Instant as RealInstant};
 
+use asyncio_executor::Enter;
 use asyncio_reactor::Ready;
-use asyncio_timers::Instant;
+use asyncio_timers::{Clock, Instant, VirtualClock};
 
-use crate::current::Running;
-use crate::deadlock::Deadlock;
+use crate::current::{Running, try_get_running_loop};
+use crate::deadlock::{Deadlock, is_anybody_outside};
 use crate::event_loop::{EventLoop, Inner};
+use crate::exception;
+
+/// On virtual time, bounds on deadlines from here on are not trusted: they may be those of timers that never fire.
+const FAR: Instant = Instant::from_nanos(u64::MAX / 2);
 
 /// What the wait of a turn came to.
 enum Waited {
@@ -18,16 +23,35 @@ enum Waited {
     Never,
 }
 
+/// Makes a loop the one that runs on this thread, until it is dropped.
+pub(crate) struct Entered<'a> {
+    _executor: Enter<'a>,
+    _current: Running,
+    _running: IsRunning<'a>,
+}
+
 impl EventLoop {
-    /// Runs turns until `stop` is called. Says so if, on virtual time, nothing can ever happen again.
-    pub(crate) fn run_turns(&self) -> Result<(), Deadlock> {
+    /// Makes this the loop that runs, to call `turns` and `some_turns` in.
+    #[track_caller]
+    pub(crate) fn enter(&self) -> Entered<'_> {
         assert!(
-            !self.inner.running.get() && crate::current::try_get_running_loop().is_none(),
+            try_get_running_loop().is_none(),
             "`run` was called from inside a running event loop: `await` the future there, or make a task of it"
         );
-        let _running = IsRunning::new(&self.inner);
-        let _current = Running::new(self);
-        let _executor = self.inner.executor.enter();
+        self.enter_nested()
+    }
+
+    /// The same inside another loop, if need be.
+    #[track_caller]
+    fn enter_nested(&self) -> Entered<'_> {
+        let running = IsRunning::new(&self.inner);
+        Entered { _executor: self.inner.executor.enter(), _current: Running::new(self), _running: running }
+    }
+
+    /// Runs turns until `stop` is called. Says so if, on virtual time, nothing can ever happen again.
+    pub(crate) fn turns(&self) -> Result<(), Deadlock> {
+        #[cfg(unix)]
+        self.inner.signals.ring_again();
         loop {
             self.turn()?;
             if self.inner.stopping.replace(false) {
@@ -37,15 +61,20 @@ impl EventLoop {
     }
 
     /// Runs `count` turns without waiting.
-    pub(crate) fn run_some_turns(&self, count: usize) {
-        let _running = IsRunning::new(&self.inner);
-        let _current = Running::new(self);
-        let _executor = self.inner.executor.enter();
+    pub(crate) fn some_turns(&self, count: usize) {
         for _ in 0..count {
             self.inner.ask_reactor(Some(Duration::ZERO));
             self.inner.advance(self.time());
             self.run_phase(self.inner.executor.collect_ready());
         }
+        self.inner.stopping.set(false);
+    }
+
+    /// Runs one turn without waiting; time passes, also if it is virtual.
+    pub(crate) fn brief_turn(&self) {
+        self.inner.ask_reactor(Some(Duration::ZERO));
+        self.inner.let_time_pass();
+        self.run_phase(self.inner.executor.collect_ready());
         self.inner.stopping.set(false);
     }
 
@@ -61,7 +90,7 @@ impl EventLoop {
             // What other threads sent while the loop waited runs in this turn.
             self.run_phase(inner.executor.collect_ready());
         } else {
-            if !inner.pace.may_skip() {
+            if !inner.pace.may_skip() || inner.stopping.get() {
                 inner.ask_reactor(Some(Duration::ZERO));
                 let now = self.time();
                 inner.advance(now);
@@ -80,6 +109,7 @@ impl EventLoop {
     #[inline]
     fn run_phase(&self, ready: usize) {
         let inner = &*self.inner;
+        inner.phase.set(inner.phase.get() + 1);
         if inner.debugging.is_on() {
             self.run_observed(ready);
         } else {
@@ -89,7 +119,7 @@ impl EventLoop {
             self.dispatch(event);
         }
         while let Some(action) = inner.timers.pop_due() {
-            action.run();
+            action.run(self);
         }
     }
 
@@ -105,7 +135,9 @@ impl EventLoop {
     fn dispatch(&self, event: Ready) {
         match event {
             Ready::Wakers { read, write } => {
-                read.into_iter().chain(write).for_each(std::task::Waker::wake);
+                for waker in read.into_iter().chain(write) {
+                    exception::contain(self, "exception in a waker", || waker.wake());
+                }
             }
             #[cfg(unix)]
             Ready::Watch { key, readable, writable } => {
@@ -120,52 +152,54 @@ impl EventLoop {
         }
     }
 
-    /// The first part of a turn, for a guest inside another loop: waits for events, no longer than `timeout` and than
-    /// there is nothing to do. `None` for no limit of the caller's.
+    /// The first part of a turn, for a guest inside another loop: waits for events, no longer than `timeout`, and no
+    /// longer than until there is something to do. `None` for no limit of the caller's.
     ///
     /// # Errors
     ///
     /// The platform's.
     ///
+    /// # Panics
+    ///
+    /// When it is called from inside a task or callback of this loop, and when the loop is closed.
+    ///
     /// # In Python
     ///
     /// `loop.poll_events`, from 3.16 on.
     pub fn poll_events(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.assert_open("it cannot be polled");
         let inner = &*self.inner;
-        let idle = inner.executor.collect_ready() == 0 && !inner.timers.has_due();
-        let timeout = if idle { shorter(timeout, inner.until_wakeup(self.time())) } else { Some(Duration::ZERO) };
-        inner.reactor.poll(timeout)
+        let _running = IsRunning::new(inner);
+        let idle = inner.executor.collect_ready() == 0 && !inner.timers.has_due() && !inner.reactor.has_ready();
+        let own = match &inner.clock.as_virtual() {
+            None => inner.until_wakeup(self.time()),
+            // Virtual time does not pass by waiting.
+            Some(_) => inner.next_jump().map(|_| Duration::ZERO),
+        };
+        inner.reactor.poll(if idle { shorter(timeout, own) } else { Some(Duration::ZERO) })
     }
 
-    /// The second part: notes which timers are due now.
+    /// The second part: notes which timers are due now. On virtual time, jumps to the next one if nothing is ready.
     ///
     /// # In Python
     ///
     /// `loop.process_events`, from 3.16 on.
     pub fn process_events(&self) {
-        let inner = &*self.inner;
-        if let Some(clock) = inner.clock.as_virtual() {
-            if inner.executor.collect_ready() == 0 {
-                if let Some(next) = inner.timers.next_deadline() {
-                    clock.advance_to(next);
-                }
-            }
-        }
-        inner.advance(self.time());
+        self.inner.let_time_pass();
     }
 
     /// The third part: runs what is ready, and the callbacks of events and timers.
     ///
     /// # Panics
     ///
-    /// When it is called from inside a task or callback of this loop.
+    /// When it is called from inside a task or callback of this loop, and when the loop is closed.
     ///
     /// # In Python
     ///
     /// `loop.process_ready`, from 3.16 on.
     pub fn process_ready(&self) {
-        let _current = Running::new(self);
-        let _executor = self.inner.executor.enter();
+        self.assert_open("it cannot be run");
+        let _entered = self.enter_nested();
         self.run_phase(self.inner.executor.collect_ready());
     }
 }
@@ -187,9 +221,8 @@ impl Inner {
         }
         match self.clock.as_virtual() {
             None => {
-                let now = asyncio_timers::Clock::now(&self.clock);
-                self.ask_reactor(self.until_wakeup(now));
-                let now = asyncio_timers::Clock::now(&self.clock);
+                self.ask_reactor(self.until_wakeup(self.clock.now()));
+                let now = self.clock.now();
                 self.advance(now);
                 self.pace.waited(now);
                 Waited::Over
@@ -199,21 +232,60 @@ impl Inner {
                 if self.executor.has_ready() || self.reactor.has_ready() {
                     return Waited::Over;
                 }
-                // A bound on the deadline is as good as the deadline: it is followed until a timer is due.
-                while let Some(next) = self.timers.next_wakeup() {
-                    clock.advance_to(next);
-                    self.advance(asyncio_timers::Clock::now(clock));
-                    if self.timers.has_due() {
-                        return Waited::Over;
-                    }
+                if self.jump(clock) {
+                    return Waited::Over;
                 }
-                if self.outside.get() == 0 && !self.has_watches() && !self.remote_tasks.are_remotes_alive() {
+                // In this order: see `deadlock.rs`.
+                let over = !self.can_be_woken();
+                if self.executor.has_ready() {
+                    return Waited::Over;
+                }
+                if over {
                     return Waited::Never;
                 }
                 self.ask_reactor(None);
                 Waited::Over
             }
         }
+    }
+
+    /// On virtual time: moves the clock to the next deadline. Says whether there is one.
+    fn jump(&self, clock: &VirtualClock) -> bool {
+        // A bound on the deadline is as good as the deadline: it is followed until a timer is due.
+        while let Some(next) = self.next_jump() {
+            clock.advance_to(next);
+            self.advance(clock.now());
+            if self.timers.has_due() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The next deadline, or a bound on it, that virtual time may jump to. The end of the clock stands for "never", and
+    /// is not jumped to.
+    fn next_jump(&self) -> Option<Instant> {
+        let mut next = self.timers.next_wakeup()?;
+        if next >= FAR {
+            next = self.timers.next_deadline()?;
+        }
+        (next < Instant::FAR_FUTURE).then_some(next)
+    }
+
+    /// Notes the timers that are due; on virtual time, those that are due next if there is nothing else to do.
+    fn let_time_pass(&self) {
+        if let Some(clock) = self.clock.as_virtual() {
+            let idle = self.executor.collect_ready() == 0 && !self.reactor.has_ready() && !self.timers.has_due();
+            if idle && self.jump(clock) {
+                return;
+            }
+        }
+        self.advance(self.clock.now());
+    }
+
+    /// Whether something outside may still wake a loop on virtual time.
+    fn can_be_woken(&self) -> bool {
+        is_anybody_outside(&self.outside) || self.remote_tasks.are_remotes_alive() || self.has_watches()
     }
 
     /// How long until a timer may be due; `None` if there is none.
@@ -249,8 +321,12 @@ impl Inner {
 struct IsRunning<'a>(&'a Inner);
 
 impl<'a> IsRunning<'a> {
+    #[track_caller]
     fn new(inner: &'a Inner) -> Self {
-        inner.running.set(true);
+        assert!(
+            !inner.running.replace(true),
+            "an event loop cannot be run from inside one of its own tasks or callbacks: `await` there instead"
+        );
         Self(inner)
     }
 }

@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::rc::Rc;
 
-use asyncio_executor::{Context, Fault, copy_context};
+use asyncio_executor::{Context, copy_context};
 use asyncio_reactor::{Interest, Watch};
 
 use crate::event_loop::EventLoop;
+use crate::exception;
 
 /// One direction of a watched descriptor.
 struct Callback {
@@ -19,6 +20,8 @@ struct Callback {
     location: &'static Location<'static>,
     /// Replaced or removed: what was noted of it is not called.
     cancelled: Cell<bool>,
+    /// The run phase in which it was added. What was noted for that phase was noted of another callback.
+    phase: u64,
 }
 
 struct Watched {
@@ -133,14 +136,25 @@ impl EventLoop {
             let message = format!("descriptor {fd} belongs to a transport or stream: read and write through that");
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        let callback =
-            Rc::new(Callback { f: RefCell::new(f), context: copy_context(), location, cancelled: Cell::new(false) });
+        let callback = Rc::new(Callback {
+            f: RefCell::new(f),
+            context: copy_context(),
+            location,
+            cancelled: Cell::new(false),
+            phase: self.inner.phase.get(),
+        });
+        // Declared first, so dropped last: no code of the user's runs while the map is borrowed.
+        let refused;
         let mut all = self.inner.watches.by_fd.borrow_mut();
         let before = match all.get_mut(&fd) {
             Some(watched) => {
                 let before = watched.slot(direction).replace(callback);
-                if let Some(interest) = watched.interest() {
-                    watched.watch.set_interest(interest)?;
+                let changed = watched.interest().map_or(Ok(()), |interest| watched.watch.set_interest(interest));
+                if let Err(error) = changed {
+                    refused = std::mem::replace(watched.slot(direction), before);
+                    drop(all);
+                    drop(refused);
+                    return Err(error);
                 }
                 before
             }
@@ -191,12 +205,11 @@ pub(crate) fn dispatch(this: &EventLoop, key: usize, readable: bool, writable: b
     let reader = if readable { this.inner.watches.get(fd, Direction::Read) } else { None };
     let writer = if writable { this.inner.watches.get(fd, Direction::Write) } else { None };
     for callback in reader.into_iter().chain(writer) {
-        if callback.cancelled.get() {
-            continue;
+        if !callback.cancelled.get() && callback.phase != this.inner.phase.get() {
+            let what = "exception in a callback of a descriptor";
+            exception::call(this, what, callback.location, &callback.context, || (callback.f.borrow_mut())());
         }
-        let call = || callback.context.run(|| (callback.f.borrow_mut())());
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(call)) {
-            Fault::new("exception in a callback of a descriptor").payload(payload).callback(callback.location).report();
-        }
+        // It may have removed itself.
+        exception::contain(this, "exception in a destructor", || drop(callback));
     }
 }

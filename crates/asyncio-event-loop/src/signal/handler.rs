@@ -1,10 +1,10 @@
 #![expect(unsafe_code, reason = "signal handlers are installed with system calls that take function pointers")]
 //! The process's side of signals: one handler, which counts and rings, and the descriptor that it rings.
 //!
-//! The handler does three things, all of which may be done in a signal handler: it adds to an atomic counter, writes a byte
-//! to a descriptor that is never closed, and keeps `errno` as it was. [`Installed`] puts it in place and, dropped, puts
-//! back what was there. Several loops in one process share the counters: only the main thread's loop installs, and one
-//! loop runs there at a time.
+//! The handler does three things, all of which may be done in a signal handler: it sets an atomic flag, writes a byte to a
+//! descriptor that is never closed, and keeps `errno` as it was. [`Installed`] puts it in place and, dropped, puts back
+//! what was there. Several loops in one process share the flags and the bell: only loops of the main thread install, and
+//! one runs there at a time. What another loop's signals rang, it hears when it runs next (`Signals::ring_again`).
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -46,7 +46,7 @@ pub(super) fn drain() {
     }
 }
 
-/// Whether `signal` came since the last call.
+/// Whether `signal` came since the last call of this.
 pub(super) fn take(signal: i32) -> bool {
     usize::try_from(signal)
         .ok()
@@ -54,13 +54,13 @@ pub(super) fn take(signal: i32) -> bool {
         .is_some_and(|came| came.swap(false, Ordering::AcqRel))
 }
 
-/// What runs when a signal comes.
-extern "C" fn on_signal(signal: libc::c_int) {
-    // SAFETY: the location of this thread's `errno` is always valid.
-    let errno = unsafe { *errno_location() };
-    if let Some(came) = usize::try_from(signal).ok().and_then(|signal| CAME.get(signal)) {
-        came.store(true, Ordering::Release);
-    }
+/// Whether `signal` came since the last call of `take`.
+pub(super) fn came(signal: i32) -> bool {
+    usize::try_from(signal).ok().and_then(|signal| CAME.get(signal)).is_some_and(|came| came.load(Ordering::Acquire))
+}
+
+/// Rings the bell.
+pub(super) fn ring() {
     let ring = RING.load(Ordering::Relaxed);
     if ring >= 0 {
         let byte = 0u8;
@@ -68,6 +68,17 @@ extern "C" fn on_signal(signal: libc::c_int) {
         // anyway, so a failure means nothing.
         unsafe { libc::write(ring, (&raw const byte).cast(), 1) };
     }
+}
+
+/// What runs when a signal comes.
+extern "C" fn on_signal(signal: libc::c_int) {
+    // SAFETY: the location of this thread's `errno` is always valid.
+    let errno = unsafe { *errno_location() };
+    if let Some(came) = usize::try_from(signal).ok().and_then(|signal| CAME.get(signal)) {
+        // Release pairs with the acquire of `take` and `came`.
+        came.store(true, Ordering::Release);
+    }
+    ring();
     // SAFETY: as above.
     unsafe { *errno_location() = errno };
 }
@@ -118,13 +129,27 @@ pub(super) fn is_main_thread() -> bool {
     }
 }
 
-/// Whether the process does on `signal` what the system does by default.
-pub(super) fn is_default(signal: i32) -> bool {
+/// What the process does on `signal` now; `None` if the number is no signal's.
+fn current(signal: i32) -> Option<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: asks only; the room is that of a `sigaction`.
     let failed = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0;
     // SAFETY: zeroed, which is a valid `sigaction`, and then written.
-    !failed && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_DFL
+    let action = unsafe { action.assume_init() };
+    (!failed).then_some(action)
+}
+
+/// Whether the process does on `signal` what the system does by default.
+pub(super) fn is_default(signal: i32) -> bool {
+    current(signal).is_some_and(|action| action.sa_sigaction == libc::SIG_DFL)
+}
+
+/// For how many signals the handler stays in place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Times {
+    /// For one: after that the system does what it does by default, whether the loop looks or not.
+    Once,
+    Each,
 }
 
 /// The handler, in place for one signal. Dropped, it puts back what was there.
@@ -135,31 +160,53 @@ pub(super) struct Installed {
 
 impl Installed {
     /// Puts the handler in place. System calls that it interrupts are restarted.
-    pub(super) fn new(signal: i32) -> io::Result<Self> {
+    pub(super) fn new(signal: i32, times: Times) -> io::Result<Self> {
         bell()?;
         take(signal);
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: zeroed is a valid `sigaction`.
-        let new = unsafe { action.assume_init_mut() };
-        let handler: extern "C" fn(libc::c_int) = on_signal;
-        new.sa_sigaction = handler as *const () as usize;
-        new.sa_flags = libc::SA_RESTART;
-        // SAFETY: the set is that of a valid `sigaction`.
-        unsafe { libc::sigemptyset(&raw mut new.sa_mask) };
-        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: both are valid; the handler does only what a handler may.
-        if unsafe { libc::sigaction(signal, &raw const *new, before.as_mut_ptr()) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: zeroed, which is valid, and written.
-        Ok(Self { signal, before: unsafe { before.assume_init() } })
+        Ok(Self { signal, before: install(signal, times)? })
     }
+
+    /// Puts it in place anew.
+    pub(super) fn set_times(&self, times: Times) {
+        // It worked before.
+        let _ = install(self.signal, times);
+    }
+}
+
+/// The number by which the system knows the handler.
+fn ours() -> libc::sighandler_t {
+    let handler: extern "C" fn(libc::c_int) = on_signal;
+    handler as *const () as libc::sighandler_t
+}
+
+/// Puts the handler in place, and returns what was there.
+fn install(signal: i32, times: Times) -> io::Result<libc::sigaction> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: zeroed is a valid `sigaction`.
+    let new = unsafe { action.assume_init_mut() };
+    new.sa_sigaction = ours();
+    new.sa_flags = match times {
+        Times::Once => libc::SA_RESTART | libc::SA_RESETHAND,
+        Times::Each => libc::SA_RESTART,
+    };
+    // SAFETY: the set is that of a valid `sigaction`.
+    unsafe { libc::sigemptyset(&raw mut new.sa_mask) };
+    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: both are valid; the handler does only what a handler may.
+    if unsafe { libc::sigaction(signal, &raw const *new, before.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed, which is valid, and written.
+    Ok(unsafe { before.assume_init() })
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        // SAFETY: `before` is what the system gave.
-        unsafe { libc::sigaction(self.signal, &raw const self.before, std::ptr::null_mut()) };
+        // Somebody else's handler that came meanwhile stays.
+        if current(self.signal).is_some_and(|action| action.sa_sigaction == ours()) || is_default(self.signal) {
+            // SAFETY: `before` is what the system gave.
+            unsafe { libc::sigaction(self.signal, &raw const self.before, std::ptr::null_mut()) };
+        }
     }
 }
 

@@ -1,4 +1,8 @@
 //! SIGINT while a runner runs: the first cancels the main task, the second kills.
+//!
+//! The process's handler is in place for one SIGINT only; the system itself puts the default back when it comes. So the
+//! second one kills, whatever the loop is busy with. A handler or stream of the program's takes precedence while it is
+//! there.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,9 +23,12 @@ impl State {
         if self.came.replace(true) || self.main.done() {
             die_of_sigint();
         }
-        // A third way out, should the loop never turn again: from now on the system handles SIGINT as by default.
         self.main.cancel_for(&CancelledError::new(CancelKind::Signal));
-        handler::set_default(libc::SIGINT);
+    }
+
+    /// Whether the first one came: there is nothing more to do for it.
+    pub(super) fn came(&self) -> bool {
+        self.came.get()
     }
 }
 
@@ -38,20 +45,29 @@ impl Interrupt {
             return None;
         }
         let state = Rc::new(State { main: main.clone(), came: Cell::new(false) });
-        let installed = this.inner.signals.change(this, libc::SIGINT, |action| action.interrupt = Some(state.clone()));
+        let added = this
+            .inner
+            .signals
+            .add(this, libc::SIGINT, handler::Times::Once, |action| action.interrupt = Some(state.clone()));
         // If signals cannot be had, the run goes on without.
-        installed.ok().map(|()| Self { this: this.clone(), state })
+        added.ok().map(|()| Self { this: this.clone(), state })
     }
 
-    /// Whether SIGINT came.
-    pub(crate) fn came(&self) -> bool {
-        self.state.came.get()
+    /// Whether the run, whose turns are over, was ended by SIGINT: the main task ended cancelled, and nobody else asked for
+    /// that; or it came while the main task made its last steps, too late to cancel it, and must not get lost.
+    pub(crate) fn ended(&self, main: &TaskHandle) -> bool {
+        if main.cancelled() {
+            self.state.came() && main.uncancel() == 0
+        } else {
+            let ours = !self.this.inner.signals.has_users(libc::SIGINT);
+            main.done() && !main.panicked() && ours && handler::take(libc::SIGINT)
+        }
     }
 }
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        let _ = self.this.inner.signals.change(&self.this, libc::SIGINT, |action| action.interrupt = None);
+        self.this.inner.signals.remove(libc::SIGINT, |action| action.interrupt = None);
     }
 }
 

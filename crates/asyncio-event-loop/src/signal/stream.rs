@@ -60,7 +60,7 @@ pub fn signal(number: i32) -> io::Result<Signal> {
     let this = current::get_running_loop();
     handler::check(number)?;
     let shared = Rc::new(Shared { came: Cell::new(false), waker: RefCell::new(None) });
-    this.inner.signals.change(&this, number, |action| action.streams.push(shared.clone()))?;
+    this.inner.signals.add(&this, number, handler::Times::Each, |action| action.streams.push(shared.clone()))?;
     Ok(Signal { this, number, shared })
 }
 
@@ -89,7 +89,7 @@ impl Signal {
 impl Drop for Signal {
     fn drop(&mut self) {
         let shared = &self.shared;
-        let _ = self.this.inner.signals.change(&self.this, self.number, |action| {
+        self.this.inner.signals.remove(self.number, |action| {
             action.streams.retain(|stream| !Rc::ptr_eq(stream, shared));
         });
     }
