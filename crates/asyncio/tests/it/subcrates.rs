@@ -51,6 +51,7 @@ const FOR_BUILDERS: &[&str] = &[
     "Executor",
     "ExecutorClosed",
     "ExecutorRemote",
+    "Reporter",
     "TaskFactory",
     // Combinators.
     "AwaitLink",
