@@ -43,7 +43,7 @@ async fn a_second_result() {
 async fn a_semaphore_released_too_often() {
     let semaphore = BoundedSemaphore::new(1);
     let error: ReleaseError = semaphore.release().unwrap_err();
-    assert!(error.to_string().contains("release"), "{error}");
+    assert_eq!(error.to_string(), "cannot release a bounded semaphore whose value is 1 and bound is 1");
     assert_eq!(semaphore.value(), 1);
 }
 
@@ -53,7 +53,7 @@ async fn a_task_of_a_queue_done_too_often() {
     queue.put(1).await.unwrap();
     queue.task_done().unwrap();
     let error: TaskDoneError = queue.task_done().unwrap_err();
-    assert!(error.to_string().contains("task_done"), "{error}");
+    assert!(error.to_string().ends_with("it was called more often than items were put"), "{error}");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_loop_that_is_closed_under_another_thread() {
     let remote = asyncio::run(async { asyncio::get_running_loop().remote() });
     assert!(remote.is_closed());
     let error: LoopClosed = remote.call_soon_threadsafe(|| ()).unwrap_err();
-    assert!(error.to_string().contains("closed"), "{error}");
+    assert_eq!(error.to_string(), "the event loop is closed: nothing can be scheduled on it any more");
     let outcome = asyncio::run_coroutine_threadsafe(&remote, || async {}).result(None);
     assert!(matches!(outcome, Err(RemoteError::Closed(_))), "{outcome:?}");
 }

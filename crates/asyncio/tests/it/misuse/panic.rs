@@ -51,8 +51,8 @@ fn a_task_that_awaits_itself() {
 
 #[test]
 fn a_task_of_another_loop() {
-    let mut runner = Runner::new().unwrap();
-    let foreign = runner.run(async { asyncio::create_task(pending::<()>()) }).unwrap();
+    let runner = Runner::new().unwrap();
+    let foreign = runner.get_loop().create_task(pending::<()>());
     let message = panic_of(|| asyncio::run(foreign));
     assert_says(&message, &["belongs to another event loop", "await it in a task of the loop that made it"]);
 }
@@ -72,8 +72,9 @@ fn a_runner_that_is_closed() {
     runner.close();
     assert_says(&panic_of(|| runner.run(async {})), &["the runner is closed", "make another one"]);
     let l = runner.get_loop();
-    assert_says(&panic_of(|| l.create_task(async {})), &["closed"]);
-    assert_says(&panic_of(|| l.call_soon(|| ())), &["closed"]);
+    assert_says(&panic_of(|| l.create_task(async {})), &["the event loop is closed", "no task"]);
+    assert_says(&panic_of(|| l.call_soon(|| ())), &["the event loop is closed", "no callback"]);
+    assert_says(&panic_of(|| l.call_later(Duration::ZERO, || ())), &["the event loop is closed", "no callback"]);
 }
 
 #[test]
@@ -157,7 +158,10 @@ fn a_condition_notified_under_another_lock() {
         let (one, other) = (asyncio::Condition::new(1), asyncio::Condition::new(2));
         let guard = one.acquire().await;
         let message = panic_of(|| other.notify(&guard, 1));
-        assert_says(&message, &["lock"]);
+        assert_says(
+            &message,
+            &["Condition::notify", "the guard is of another lock", "acquire the lock of this condition"],
+        );
     });
 }
 

@@ -47,8 +47,8 @@ async fn a_panic_that_nobody_takes_is_reported() {
 
 #[asyncio::test(virtual_time)]
 async fn a_panic_goes_on_where_the_task_is_awaited() {
-    let inner = asyncio::create_task(async { panic!("on purpose") });
-    let outer = asyncio::create_task(async { inner.await });
+    let inner = asyncio::create_task(async { if true { panic!("on purpose") } else { 1 } });
+    let outer = asyncio::create_task(async { 1 + inner.await });
     let error = outer.join().await.unwrap_err();
     assert_eq!(error.panic_message(), Some("on purpose"));
 }
