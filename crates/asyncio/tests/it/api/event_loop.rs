@@ -98,6 +98,27 @@ async fn a_task_factory_sees_every_builder() {
     assert!(!asyncio::create_task(async {}).done());
 }
 
+#[test]
+fn a_turn_in_three_parts_runs_the_loop_as_a_guest() -> std::io::Result<()> {
+    let runner = asyncio::Runner::builder().virtual_time(true).build()?;
+    let l = runner.get_loop();
+    let task = l.create_task(async {
+        asyncio::sleep(SECOND).await;
+        asyncio::get_running_loop().time()
+    });
+    let mut turns = 0;
+    while !task.done() {
+        let timeout = Some(Duration::ZERO);
+        l.poll_events(timeout)?;
+        l.process_events();
+        l.process_ready();
+        turns += 1;
+    }
+    assert_eq!(task.result().unwrap(), asyncio::Instant::ZERO + SECOND);
+    assert_eq!(turns, 3, "it begins, is woken, and ends");
+    Ok(())
+}
+
 #[cfg(unix)]
 #[test]
 fn descriptors_can_be_watched() -> std::io::Result<()> {

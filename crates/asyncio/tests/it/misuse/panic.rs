@@ -130,6 +130,12 @@ fn a_barrier_for_nobody() {
 }
 
 #[test]
+fn a_semaphore_released_beyond_the_largest_number() {
+    let semaphore = asyncio::Semaphore::new(usize::MAX);
+    assert_says(&panic_of(|| semaphore.release()), &["would overflow", "release only what was acquired"]);
+}
+
+#[test]
 fn a_pool_of_no_threads() {
     assert_says(&panic_of(|| asyncio::ThreadPool::new(0)), &["0 threads", "at least 1"]);
 }
