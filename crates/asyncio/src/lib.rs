@@ -70,3 +70,16 @@ pub use asyncio_executor::Handle;
 
 // Context variables.
 pub use asyncio_executor::{Context, ContextVar, Token, context_var, copy_context};
+
+// The programs in the documents, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ProjectReadme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;

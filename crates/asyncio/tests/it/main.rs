@@ -1,0 +1,8 @@
+//! The facade as its users see it.
+#![forbid(unsafe_code)]
+
+mod api;
+mod macros;
+mod misuse;
+mod seed;
+mod subcrates;

@@ -1,0 +1,133 @@
+//! What the crates below export is reachable through the facade, or is for those who build on these crates.
+
+use std::path::Path;
+
+/// Names items of the facade: each is imported, so that it must be there.
+macro_rules! reachable {
+    ($list:ident: $($name:ident)*) => {
+        const $list: &[&str] = {
+            $(#[expect(unused_imports, reason = "it is enough that it can be imported")] use asyncio::$name as _;)*
+            &[$(stringify!($name)),*]
+        };
+    };
+}
+
+reachable! {
+    EVERYWHERE:
+    // Running.
+    Deadlock EventLoop ExceptionHandler Instant RunError Runner RunnerBuilder Sleep YieldNow
+    get_running_loop main run sleep sleep_until test try_get_running_loop yield_now
+    // Tasks and futures.
+    CallbackId Fault Future InvalidStateError Join SharedTask Task TaskBuilder TaskError TaskHandle TaskId
+    all_tasks create_task current_task ensure_future
+    // Cancellation.
+    CancelKind CancelledError CatchCancelled Raise Shield WithCleanup catch_cancelled shield with_cleanup
+    // Combinators.
+    ALL_COMPLETED AsCompleted AsCompletedTimeout AsyncGenerator Emit ExceptionGroup FIRST_COMPLETED FIRST_EXCEPTION
+    Gather Gathering GatheringResults ReturnWhen RunTimeout TaskGroup Timeout TimeoutError TryGather Wait Waitable
+    Yielder as_completed async_generator gather task_group timeout timeout_at try_gather try_task_group try_wait wait
+    wait_for
+    // Synchronisation.
+    Barrier BoundedSemaphore BrokenBarrierError Condition Event GetError LifoQueue Lock LockGuard OwnedLockGuard
+    OwnedSemaphorePermit PriorityQueue PutError Queue QueueShutDown ReleaseError Semaphore SemaphorePermit
+    TaskDoneError ZeroPartiesError
+    // Callbacks, threads, signals.
+    ConcurrentFuture Handle Job LoopClosed LoopRemote Pool RemoteError ThreadFuture ThreadPool TimerHandle
+    run_coroutine_threadsafe to_thread
+    // Context variables.
+    Context ContextVar Token context_var copy_context
+}
+
+#[cfg(unix)]
+reachable! { ON_UNIX: Signal signal }
+#[cfg(not(unix))]
+const ON_UNIX: &[&str] = &["Signal", "signal"];
+
+/// What is for those who build on a crate: they depend on that crate.
+const FOR_BUILDERS: &[&str] = &[
+    // Executors and those who drive them.
+    "Enter",
+    "Entry",
+    "Executor",
+    "ExecutorClosed",
+    "ExecutorRemote",
+    "Reporter",
+    "TaskFactory",
+    // Combinators.
+    "AwaitLink",
+    "Awaitee",
+    "Completion",
+    "Forward",
+    "Observable",
+    "Scope",
+    "ScopeKey",
+    "Timer",
+    "Watcher",
+    "call_soon",
+    "cancel_awaitee",
+    "cancelled_task",
+    "catch_raised",
+    "next_key",
+    "panic_message",
+    "raise",
+    // What signatures need and nobody names.
+    "Children",
+    "Never",
+    "Returns",
+    "Shape",
+    "TryChildren",
+    "TryShape",
+    "shape",
+    // Futures and guards that are awaited or held where they are made.
+    "BarrierWait",
+    "BaseQueue",
+    "ConditionWait",
+    "ConditionWaitFor",
+    "ContextSnapshot",
+    "EnteredContext",
+    "EventWait",
+    "Guard",
+    "LockAcquire",
+    "LockHandle",
+    "Permit",
+    "QueueGet",
+    "QueueJoin",
+    "QueuePut",
+    "SemaphoreAcquire",
+    "SemaphoreHandle",
+    "Storage",
+    "WaitFuture",
+];
+
+#[test]
+fn what_a_crate_below_exports_is_reachable_or_for_builders() {
+    let mut unknown = Vec::new();
+    for krate in ["asyncio-combinators", "asyncio-event-loop", "asyncio-executor", "asyncio-sync"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(krate).join("src/lib.rs");
+        let source = std::fs::read_to_string(&path).unwrap();
+        let exported = exports(&source);
+        assert!(exported.len() > 5, "{krate}: {exported:?}");
+        unknown.extend(exported.into_iter().filter(|name| !is_known(name)).map(|name| format!("{krate}: {name}")));
+    }
+    assert!(unknown.is_empty(), "re-export these in the facade, or list them as for builders: {unknown:#?}");
+}
+
+fn is_known(name: &str) -> bool {
+    EVERYWHERE.contains(&name) || ON_UNIX.contains(&name) || FOR_BUILDERS.contains(&name)
+}
+
+/// The names in the `pub use` items of a source.
+fn exports(source: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for item in source.split("\npub use ").skip(1) {
+        let item = item.split(';').next().unwrap_or_default();
+        let list = match item.split_once('{') {
+            Some((_, list)) => list.trim_end().trim_end_matches('}'),
+            None => item.rsplit("::").next().unwrap_or_default(),
+        };
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            names.push(name.rsplit(" as ").next().unwrap_or(name).to_owned());
+        }
+    }
+    names
+}
