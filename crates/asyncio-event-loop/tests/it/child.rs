@@ -112,10 +112,6 @@ impl Child {
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }
 
-    pub fn close_output(&mut self) {
-        self.stderr = None;
-    }
-
     /// Waits for the end, and returns what was said since.
     pub fn rest(mut self) -> String {
         let mut rest = String::new();

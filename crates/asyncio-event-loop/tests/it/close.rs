@@ -95,17 +95,14 @@ fn several_runs_share_a_loop_and_its_tasks() {
     let log = Log::new();
     let mut runner = virtual_runner();
     let inner = log.clone();
-    let task = runner
-        .run(async {
-            create_task(async move {
-                for i in 0..3 {
-                    inner.add(format!("task {i}"));
-                    sleep(secs(1)).await;
-                }
-                7
-            })
-        })
-        .unwrap();
+    let task = runner.get_loop().create_task(async move {
+        for i in 0..3 {
+            inner.add(format!("task {i}"));
+            sleep(secs(1)).await;
+        }
+        7
+    });
+    runner.run(yield_now()).unwrap();
     log.add("between");
     assert_eq!(runner.run(task).unwrap(), 7);
     assert_eq!(log.take(), ["task 0", "between", "task 1", "task 2"]);

@@ -101,7 +101,10 @@ pub fn a_closed_standard_error_harms_no_run() {
         });
         std::process::exit(if matches!(ended, Ok(7)) { 42 } else { 1 });
     }
-    let mut child = Child::spawn("debug::a_closed_standard_error_harms_no_run");
-    child.close_output();
+    let child = Child::spawn_with("debug::a_closed_standard_error_harms_no_run", |command| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stderr(writer);
+    });
     assert_eq!(child.wait().code(), Some(42));
 }

@@ -49,7 +49,7 @@ fn load(this: &EventLoop) {
     let remote = this.remote();
     let inside = remote.clone();
     remote.call_soon_threadsafe(move || drop(inside)).unwrap();
-    drop(run_coroutine_threadsafe(&remote, || pending::<()>()));
+    drop(run_coroutine_threadsafe(&remote, pending::<()>));
 }
 
 #[test]

@@ -255,15 +255,11 @@ fn late_work_of_a_closed_loop_is_dropped_in_silence() {
     let (sender, receiver) = channel();
     let (began, begun) = channel();
     let mut runner = virtual_runner();
-    let work = runner
-        .run(async {
-            get_running_loop().run_in_executor(&*pool, move || {
-                began.send(()).unwrap();
-                wait.recv().unwrap();
-                OnDrop(move || sender.send(()).unwrap())
-            })
-        })
-        .unwrap();
+    let work = runner.get_loop().run_in_executor(&*pool, move || {
+        began.send(()).unwrap();
+        wait.recv().unwrap();
+        OnDrop(move || sender.send(()).unwrap())
+    });
     begun.recv().unwrap();
     runner.close();
     drop(work);
