@@ -436,7 +436,7 @@ impl<T> Drop for Task<T> {
         self.task.link.detach();
         self.task.state.drop_handle();
         if self.task.is_done() {
-            step::discard_output(&self.task);
+            step::told(&self.task);
         } else {
             self.task.done.remove_awaiter(0);
         }

@@ -216,8 +216,8 @@ impl Drop for Telling {
 }
 
 /// Drops an outcome that nobody can take, once all who were to be told of the end have been.
-fn told(task: &TaskRef) {
-    if !task.state.has_handle() && !task.state.is_telling() {
+pub(crate) fn told(task: &TaskRef) {
+    if !task.state.has_handle() && !task.state.is_telling() && !task.state.is_queued() {
         discard_output(task);
     }
 }
