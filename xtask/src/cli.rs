@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::{ci, deps, layers, tidy};
+use crate::{bench, ci, deps, layers, tidy};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -55,6 +55,11 @@ const COMMANDS: &[Command] = &[
     Command { name: "tidy", about: "the house rules that a machine can check", run: |rest| alone(rest, tidy::run) },
     Command { name: "layers", about: "which crate may depend on which", run: |rest| alone(rest, layers::run) },
     Command { name: "deps", about: "the crates that a plain `asyncio` compiles", run: |rest| alone(rest, deps::run) },
+    Command {
+        name: "bench",
+        about: "the benchmarks against peers; --quick, --row NAME, --peer NAME, --instructions",
+        run: bench::run,
+    },
     Command { name: "help", about: "this list", run: |rest| alone(rest, help) },
 ];
 

@@ -1,6 +1,7 @@
 //! The commands of this workspace: `cargo xtask ci` and its parts.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod cli;
 mod deps;

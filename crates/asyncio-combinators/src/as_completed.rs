@@ -155,7 +155,8 @@ impl<T> AsCompleted<T> {
 
     /// Waits for the next one to end; `None` when all have been given.
     pub fn next(&mut self) -> impl Future<Output = Option<T>> + use<'_, T> {
-        poll_fn(|cx| self.poll(cx).map(|item| item.map(|item| item.expect("without a time nothing is late"))))
+        let mut asking = Asking(self);
+        poll_fn(move |cx| asking.0.poll(cx).map(|item| item.map(|item| item.expect("without a time nothing is late"))))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Late>>> {
@@ -184,6 +185,16 @@ impl<T> AsCompleted<T> {
     }
 }
 
+/// A `next` that is awaited. When it is dropped, what it left to be woken is not woken any more: that would be a turn too
+/// many for a task that waits for something else by then.
+struct Asking<'a, T>(&'a mut AsCompleted<T>);
+
+impl<T> Drop for Asking<'_, T> {
+    fn drop(&mut self) {
+        drop(self.0.state.waker.take());
+    }
+}
+
 /// The time was up.
 #[derive(Debug)]
 struct Late;
@@ -202,6 +213,7 @@ impl<T> Stream for AsCompleted<T> {
 
 impl<T> Drop for AsCompleted<T> {
     fn drop(&mut self) {
+        drop(self.state.waker.take());
         self.state.unwatch();
         let timer = self.state.timer.take();
         if let Some(timer) = timer {
@@ -227,7 +239,11 @@ pub struct AsCompletedTimeout<T> {
 impl<T> AsCompletedTimeout<T> {
     /// Waits for the next one to end; `None` when all have been given, or given up.
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, TimeoutError>>> + use<'_, T> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
+        let location = self.location;
+        let mut asking = Asking(&mut self.inner);
+        poll_fn(move |cx| {
+            asking.0.poll(cx).map(|item| item.map(|item| item.map_err(|Late| TimeoutError::new(location))))
+        })
     }
 }
 

@@ -141,7 +141,11 @@ impl<T> AsyncGenerator<'_, T> {
         let Some(frame) = &self.frame else { return };
         // Told apart from a cancellation of the closing task by its place, which is here.
         let error = CancelledError::new(CancelKind::Explicit);
-        frame.as_ref().project_ref().scope.key().interrupt(error.clone());
+        let scope = frame.as_ref().project_ref().scope;
+        // Where a `next` was dropped while the body waited, the scope is still that of a task which runs now, and would
+        // take the request as one for later.
+        scope.detach();
+        scope.key().interrupt(error.clone());
         poll_fn(|cx| match self.resume(cx, Some(&error)) {
             Poll::Ready(None) => Poll::Ready(()),
             Poll::Ready(Some(_)) => {

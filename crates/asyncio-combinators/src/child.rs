@@ -11,78 +11,122 @@ use asyncio_executor::{
     CancelledError, Forward, Observable, SharedTask, Task, TaskError, TaskHandle, Watcher, create_task,
 };
 
-use crate::gather::Gather;
-use crate::shield::Shield;
+use crate::gather::{self, Gather};
+use crate::shield::{self, Shield};
 
 /// How a combinator looks at a child, whatever its type.
 #[derive(Clone)]
 pub(crate) enum Control {
     Task(TaskHandle),
-    Other(Rc<dyn Observable>),
+    Future(Rc<dyn Observable>),
+    Gather(Rc<gather::State>),
+    Shield(Rc<shield::State>),
+}
+
+/// A child that is a task, and one that is not.
+enum Kind<T, O> {
+    Task(T),
+    Other(O),
 }
 
 impl Control {
-    pub(crate) fn is_done(&self) -> bool {
+    fn kind(&self) -> Kind<&TaskHandle, &dyn Observable> {
         match self {
-            Self::Task(task) => task.done(),
-            Self::Other(other) => other.is_done(),
+            Self::Task(task) => Kind::Task(task),
+            Self::Future(future) => Kind::Other(&**future),
+            Self::Gather(gather) => Kind::Other(&**gather),
+            Self::Shield(shield) => Kind::Other(&**shield),
+        }
+    }
+
+    fn shared(&self) -> Kind<&TaskHandle, Rc<dyn Observable>> {
+        match self {
+            Self::Task(task) => Kind::Task(task),
+            Self::Future(future) => Kind::Other(future.clone()),
+            Self::Gather(gather) => Kind::Other(gather.clone()),
+            Self::Shield(shield) => Kind::Other(shield.clone()),
+        }
+    }
+
+    pub(crate) fn is_task(&self) -> bool {
+        matches!(self, Self::Task(_))
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        match self.kind() {
+            Kind::Task(task) => task.done(),
+            Kind::Other(other) => other.is_done(),
         }
     }
 
     pub(crate) fn accepts(&self) -> bool {
-        match self {
-            Self::Task(task) => !task.done(),
-            Self::Other(other) => other.accepts(),
+        match self.kind() {
+            Kind::Task(task) => !task.done(),
+            Kind::Other(other) => other.accepts(),
         }
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        match self {
-            Self::Task(task) => task.cancelled(),
-            Self::Other(other) => other.cancelled_error().is_some(),
+        match self.kind() {
+            Kind::Task(task) => task.cancelled(),
+            Kind::Other(other) => other.cancelled_error().is_some(),
         }
     }
 
-    pub(crate) fn is_panicked(&self) -> bool {
+    pub(crate) fn cancelled_error(&self) -> Option<CancelledError> {
+        match self.kind() {
+            Kind::Task(task) => task.cancelled_error(),
+            Kind::Other(other) => other.cancelled_error(),
+        }
+    }
+
+    /// Whether it ended with what is an exception in Python, and is not its own cancellation: a panic, or, of a gather,
+    /// the cancellation of a child.
+    pub(crate) fn is_failed(&self) -> bool {
         match self {
             Self::Task(task) => task.panicked(),
-            Self::Other(_) => false,
+            Self::Future(_) => false,
+            Self::Gather(gather) => gather.is_failed(),
+            Self::Shield(shield) => shield.is_failed(),
         }
     }
 
     pub(crate) fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
-        match self {
-            Self::Task(task) => task.watch(watcher, index),
-            Self::Other(other) => other.watch(watcher, index),
+        match self.kind() {
+            Kind::Task(task) => task.watch(watcher, index),
+            Kind::Other(other) => other.watch(watcher, index),
         }
     }
 
     pub(crate) fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
-        match self {
-            Self::Task(task) => task.unwatch(watcher),
-            Self::Other(other) => other.unwatch(watcher),
+        match self.kind() {
+            Kind::Task(task) => task.unwatch(watcher),
+            Kind::Other(other) => other.unwatch(watcher),
         }
     }
 
     /// Says that a panic is known, so that it is not reported as lost.
     pub(crate) fn mark_retrieved(&self) {
-        if let Self::Task(task) = self {
-            task.mark_retrieved();
+        match self {
+            Self::Task(task) => task.mark_retrieved(),
+            Self::Future(_) => {}
+            Self::Gather(gather) => gather.mark_retrieved(),
+            Self::Shield(shield) => shield.mark_retrieved(),
         }
     }
 
     /// Passes a request on.
     pub(crate) fn forward(&self, error: &CancelledError, forward: &mut Forward) {
-        match self {
-            Self::Task(task) => forward.task(task, error),
-            Self::Other(other) => forward.other(other.clone(), error),
+        match self.shared() {
+            Kind::Task(task) => forward.task(task, error),
+            Kind::Other(other) => forward.other(other, error),
         }
     }
 
     pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
-        match self {
-            Self::Task(task) => task.cancel_for(error),
-            Self::Other(other) => asyncio_executor::cancel_awaitee(other.clone(), error),
+        match self.shared() {
+            Kind::Task(task) => task.cancel_for(error),
+            Kind::Other(other) => asyncio_executor::cancel_awaitee(other, error),
         }
     }
 }
@@ -111,9 +155,9 @@ where
     let control = if let Some(Some(task)) = any.downcast_ref::<Option<SharedTask<F::Output>>>() {
         Some(Control::Task(task.handle()))
     } else if let Some(Some(future)) = any.downcast_ref::<Option<asyncio_executor::Future<F::Output>>>() {
-        Some(Control::Other(future.observable()))
+        Some(Control::Future(future.observable()))
     } else if let Some(Some(gather)) = any.downcast_ref::<Option<Gather<F::Output>>>() {
-        Some(Control::Other(gather.observable()))
+        Some(gather.control())
     } else if let Some(Some(shield)) = any.downcast_ref::<Option<Shield<F::Output>>>() {
         Some(shield.control())
     } else {
@@ -121,9 +165,9 @@ where
     };
     match (control, slot) {
         (Some(control), Some(own)) => {
-            let observable = match &control {
-                Control::Task(_) => None,
-                Control::Other(other) => Some(other.clone()),
+            let observable = match control.shared() {
+                Kind::Task(_) => None,
+                Kind::Other(other) => Some(other),
             };
             (Child::Own(Box::pin(own), observable), control)
         }
@@ -158,7 +202,7 @@ impl<F: Future> Child<F> {
         }
     }
 
-    /// Polls the child as its awaiter, for its outcome. The flag says whether a request was passed on to it.
+    /// Polls the child as its awaiter.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self {
             Self::Task(task) => Pin::new(task).poll(cx),

@@ -5,6 +5,7 @@ pub mod shape;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,20 +62,20 @@ pub fn gather<M, S: Shape<M>>(futures: S) -> Gathering<S::Children> {
         }
     }
     state.count_done();
-    Gathering { state, children }
+    Gathering { state: Owner(state), children }
 }
 
 /// A `gather` that has begun; awaiting it gives the values.
 #[must_use = "the futures run without it, but their values are lost"]
 pub struct Gathering<C> {
-    state: Rc<State>,
+    state: Owner,
     children: C,
 }
 
 /// A `gather` that has begun, with `return_exceptions`; awaiting it gives the outcomes.
 #[must_use = "the futures run without it, but their outcomes are lost"]
 pub struct GatheringResults<C> {
-    state: Rc<State>,
+    state: Owner,
     children: C,
 }
 
@@ -89,8 +90,30 @@ enum Verdict {
     Cancelled(CancelledError),
 }
 
+/// The right to the values of a gather.
+struct Owner(Rc<State>);
+
+impl Deref for Owner {
+    type Target = Rc<State>;
+
+    fn deref(&self) -> &Rc<State> {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    /// Nobody gets the values. Tasks end some time and are still watched, so that their panics count as heard of; a future
+    /// that nobody ever completes would hold the gather, and the gather the future.
+    fn drop(&mut self) {
+        let watcher: Rc<dyn Watcher> = self.0.clone();
+        for control in self.0.controls.iter().filter(|control| !control.is_task()) {
+            control.unwatch(&watcher);
+        }
+    }
+}
+
 /// The gather as its children and awaiters see it.
-struct State {
+pub(crate) struct State {
     controls: Vec<Control>,
     unfinished: Cell<usize>,
     verdict: RefCell<Option<Verdict>>,
@@ -103,14 +126,24 @@ struct State {
 impl State {
     /// Counts the children that were done when the gather was made.
     fn count_done(&self) {
-        *self.verdict.borrow_mut() = None;
-        self.unfinished.set(self.controls.len());
         if self.controls.is_empty() {
             *self.verdict.borrow_mut() = Some(Verdict::All);
         }
         for (index, control) in self.controls.iter().enumerate() {
             if control.is_done() {
                 self.count(index);
+            }
+        }
+    }
+
+    /// Takes back the verdict that a child has failed, and gives failures as values from now on.
+    fn return_exceptions(&self) {
+        self.return_exceptions.set(true);
+        let failed = matches!(*self.verdict.borrow(), Some(Verdict::One(_)));
+        if failed {
+            *self.verdict.borrow_mut() = None;
+            if self.unfinished.get() == 0 {
+                self.end(self.all());
             }
         }
     }
@@ -122,20 +155,21 @@ impl State {
         if self.verdict.borrow().is_some() {
             // The gather is over: nobody hears of this one.
             child.mark_retrieved();
-        } else if !self.return_exceptions.get() && (child.is_cancelled() || child.is_panicked()) {
+        } else if !self.return_exceptions.get() && (child.is_cancelled() || child.is_failed()) {
             self.end(Verdict::One(index));
         } else if self.unfinished.get() == 0 {
-            self.end(if self.cancel_requested.get() { self.cancelled() } else { Verdict::All });
+            self.end(self.all());
         }
     }
 
-    /// The error of a gather that was cancelled and whose children have all ended: that of its last child, as in Python.
-    fn cancelled(&self) -> Verdict {
-        let last = self.controls.last().and_then(|control| match control {
-            Control::Task(task) => task.cancelled_error(),
-            Control::Other(other) => other.cancelled_error(),
-        });
-        Verdict::Cancelled(last.unwrap_or_else(|| CancelledError::new(CancelKind::Gather)))
+    /// The verdict when all children have ended. If the gather was cancelled, the error is that of its last child, as in
+    /// Python.
+    fn all(&self) -> Verdict {
+        if !self.cancel_requested.get() {
+            return Verdict::All;
+        }
+        let last = self.controls.last().and_then(Control::cancelled_error);
+        Verdict::Cancelled(last.unwrap_or_else(|| CancelledError::at(CancelKind::Gather, self.location)))
     }
 
     fn end(&self, verdict: Verdict) {
@@ -153,6 +187,16 @@ impl State {
 
     fn verdict(&self) -> Option<Verdict> {
         self.verdict.borrow().clone()
+    }
+
+    /// Whether it ended with the panic or cancellation of a child.
+    pub(crate) fn is_failed(&self) -> bool {
+        matches!(*self.verdict.borrow(), Some(Verdict::One(_) | Verdict::Cancelled(_)))
+    }
+
+    /// Says that what its children end with is known.
+    pub(crate) fn mark_retrieved(&self) {
+        self.controls.iter().for_each(Control::mark_retrieved);
     }
 }
 
@@ -208,14 +252,14 @@ macro_rules! gather_methods {
             /// Asks for the cancellation of all children that are not done. Returns `false` if there are none.
             #[track_caller]
             pub fn cancel(&self) -> bool {
-                asyncio_executor::cancel_awaitee(self.state.clone(), &CancelledError::new(CancelKind::Explicit))
+                asyncio_executor::cancel_awaitee(self.state.0.clone(), &CancelledError::new(CancelKind::Explicit))
             }
 
             /// Like `cancel`, with a message for the `CancelledError`.
             #[track_caller]
             pub fn cancel_with(&self, message: impl Into<String>) -> bool {
                 let error = CancelledError::with_message(CancelKind::Explicit, message.into());
-                asyncio_executor::cancel_awaitee(self.state.clone(), &error)
+                asyncio_executor::cancel_awaitee(self.state.0.clone(), &error)
             }
 
             /// Whether it has its values, or has failed.
@@ -235,8 +279,7 @@ impl<C: Children> Gathering<C> {
     /// Gives every outcome as a `Result`, and waits for all.
     pub fn return_exceptions(self) -> GatheringResults<C> {
         let Self { state, children } = self;
-        state.return_exceptions.set(true);
-        state.count_done();
+        state.return_exceptions();
         GatheringResults { state, children }
     }
 }
@@ -273,19 +316,20 @@ type Finish<T> = Box<dyn FnOnce(Option<usize>) -> Result<T, TaskError>>;
 /// A `gather` as a future of its own: see [`gather`].
 #[must_use = "the futures run without it, but their values are lost"]
 pub struct Gather<T> {
-    state: Rc<State>,
+    state: Owner,
     finish: Option<Finish<T>>,
     link: Option<AwaitLink>,
     key: u64,
 }
 
 impl<T> Gather<T> {
-    fn new(state: Rc<State>, finish: Finish<T>) -> Self {
+    fn new(state: Owner, finish: Finish<T>) -> Self {
         Self { state, finish: Some(finish), link: None, key: next_key() }
     }
 
-    pub(crate) fn observable(&self) -> Rc<dyn Observable> {
-        self.state.clone()
+    /// How other combinators look at the gather.
+    pub(crate) fn control(&self) -> Control {
+        Control::Gather(self.state.0.clone())
     }
 }
 
@@ -296,7 +340,7 @@ impl<T> Future for Gather<T> {
         let this = &mut *self;
         let Some(verdict) = this.state.verdict() else {
             this.state.completion.set_awaiter(this.key, cx.waker());
-            let state = &this.state;
+            let state = &this.state.0;
             this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&GATHER, Some(this.state.location));
             return Poll::Pending;

@@ -66,7 +66,7 @@ where
 }
 
 /// The future in front of what is shielded.
-struct State {
+pub(crate) struct State {
     inner: Control,
     ended: Cell<bool>,
     cancelled: RefCell<Option<CancelledError>>,
@@ -78,6 +78,16 @@ impl State {
     fn watcher(self: &Rc<Self>) -> Rc<dyn Watcher> {
         self.clone()
     }
+
+    /// Whether it ended with the failure of what it shields.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.ended.get() && self.cancelled.borrow().is_none() && self.inner.is_failed()
+    }
+
+    /// Says that what is shielded may fail unheard.
+    pub(crate) fn mark_retrieved(&self) {
+        self.inner.mark_retrieved();
+    }
 }
 
 impl Watcher for State {
@@ -85,11 +95,7 @@ impl Watcher for State {
         if self.cancelled.borrow().is_some() {
             return;
         }
-        let error = match &self.inner {
-            Control::Task(task) => task.cancelled_error(),
-            Control::Other(other) => other.cancelled_error(),
-        };
-        *self.cancelled.borrow_mut() = error;
+        *self.cancelled.borrow_mut() = self.inner.cancelled_error();
         self.ended.set(true);
         self.completion.finish();
     }
@@ -153,7 +159,7 @@ impl<T> Shield<T> {
     pub(crate) fn control(&self) -> Control {
         match &self.inner {
             Inner::Direct(_) => self.control.clone(),
-            Inner::Shielded { state, .. } => Control::Other(state.clone()),
+            Inner::Shielded { state, .. } => Control::Shield(state.clone()),
         }
     }
 

@@ -16,8 +16,8 @@ use std::task::{Context, Poll, Waker};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{
-    CancelKind, CancelledError, Scope, ScopeKey, Task, TaskBuilder, TaskHandle, Watcher, cancelled_task, create_task,
-    current_task,
+    CancelKind, CancelledError, Fault, Scope, ScopeKey, Task, TaskBuilder, TaskHandle, Watcher, cancelled_task,
+    create_task, current_task,
 };
 use pin_project_lite::pin_project;
 
@@ -36,15 +36,15 @@ pub struct TaskGroup {
 }
 
 struct State {
-    parent: Option<TaskHandle>,
+    /// The task that the group runs in, until the group is over.
+    parent: RefCell<Option<TaskHandle>>,
     /// The scope of the body, or of the wait for the children.
     key: Cell<Option<ScopeKey>>,
-    /// Children that have not ended, or whose end the group has not been told of, in order of creation.
-    children: RefCell<Vec<Option<Child>>>,
-    unfinished: Cell<usize>,
+    children: RefCell<Children>,
     aborting: Cell<bool>,
     exiting: Cell<bool>,
     over: Cell<bool>,
+    /// Whether the group made a request of its own parent, which counts it.
     parent_cancel_requested: Cell<bool>,
     errors: RefCell<Vec<Box<dyn Error>>>,
     panic: Cell<Option<Box<dyn Any + Send>>>,
@@ -55,22 +55,80 @@ struct State {
 struct Child {
     task: TaskHandle,
     /// Where a child of `try_create_task` leaves its error.
-    error: Option<Rc<Cell<Option<Box<dyn Error>>>>>,
+    error: Option<ErrorSlot>,
 }
 
+type ErrorSlot = Rc<Cell<Option<Box<dyn Error>>>>;
+
+/// The children that have not ended, or whose end the group has not been told of, in order of creation.
+///
+/// Each is found by its number. The places of those that are gone are reclaimed when they are the majority, so a group
+/// that lives long does not grow with every child that it ever had, and a child costs no allocation of its own.
+#[derive(Default)]
+struct Children {
+    list: Vec<(usize, Option<Child>)>,
+    made: usize,
+    unfinished: usize,
+}
+
+impl Children {
+    /// Adds a child, and returns its number.
+    fn push(&mut self, child: Child) -> usize {
+        if self.list.len() > 2 * self.unfinished + RECLAIM_AT_LEAST {
+            self.list.retain(|(_, child)| child.is_some());
+        }
+        let number = self.made;
+        self.made += 1;
+        self.unfinished += 1;
+        self.list.push((number, Some(child)));
+        number
+    }
+
+    fn take(&mut self, number: usize) -> Option<Child> {
+        let at = self.list.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        let child = self.list[at].1.take();
+        self.unfinished -= usize::from(child.is_some());
+        child
+    }
+
+    fn tasks(&self) -> Vec<TaskHandle> {
+        self.list.iter().filter_map(|(_, child)| child.as_ref()).map(|child| child.task.clone()).collect()
+    }
+}
+
+/// Below so many free places a list of children is not worth walking. A group of a few children never is.
+const RECLAIM_AT_LEAST: usize = 32;
+
 impl State {
+    fn unfinished(&self) -> usize {
+        self.children.borrow().unfinished
+    }
+
+    /// How many requests for cancellation of the parent there were from others than the group.
+    fn requests_from_outside(&self) -> u32 {
+        let all = self.parent.borrow().as_ref().map_or(0, TaskHandle::cancelling);
+        all.saturating_sub(u32::from(self.parent_cancel_requested.get()))
+    }
+
+    /// Takes back the request that the group made of its parent, and returns how many are left. `None` if it made none.
+    fn uncancel_parent(&self) -> Option<u32> {
+        let requested = self.parent_cancel_requested.replace(false);
+        requested.then(|| self.parent.borrow().as_ref().map_or(0, TaskHandle::uncancel))
+    }
+
     fn error(&self) -> CancelledError {
         CancelledError::at(CancelKind::TaskGroup, self.location)
     }
 
     fn is_closed(&self) -> bool {
-        self.aborting.get() || self.over.get() || (self.exiting.get() && self.unfinished.get() == 0)
+        self.aborting.get() || self.over.get() || (self.exiting.get() && self.unfinished() == 0)
     }
 
     /// Cancels all children.
     fn abort(&self) {
         self.aborting.set(true);
-        let tasks: Vec<TaskHandle> = self.children.borrow().iter().flatten().map(|child| child.task.clone()).collect();
+        // Collected first: a request wakes others, who may make tasks in this group.
+        let tasks = self.children.borrow().tasks();
         for task in tasks {
             task.cancel_for(&self.error());
         }
@@ -79,34 +137,45 @@ impl State {
     /// Cancels the children, and interrupts the body or the wait for them.
     fn abort_all(&self) {
         self.abort();
-        self.parent_cancel_requested.set(true);
-        if let Some(key) = self.key.get() {
-            key.cancel(self.error());
-        }
+        let requested = self.key.get().is_some_and(|key| key.cancel(self.error()));
+        self.parent_cancel_requested.set(requested);
     }
+
+    /// Takes note of how a child ended. Returns whether it failed.
+    fn note(&self, child: Child) -> bool {
+        let Child { task, error } = child;
+        if task.panicked() {
+            let first = self.panic.take();
+            // A second panic stays with its task, which raises it where it is awaited, or reports it.
+            let first = first.or_else(|| if self.over.get() { None } else { Some(steal_panic(&task)) });
+            self.panic.set(first);
+            return true;
+        }
+        let Some(error) = error.and_then(|error| error.take()) else { return false };
+        if self.over.get() {
+            Fault::new(format!("a child of a task group that is gone failed: {error}")).task(task).report();
+        } else {
+            self.errors.borrow_mut().push(error);
+        }
+        true
+    }
+}
+
+fn steal_panic(task: &TaskHandle) -> Box<dyn Any + Send> {
+    task.steal_panic().unwrap_or_else(|| Box::new("a task of a task group panicked"))
 }
 
 impl Watcher for State {
     fn finished(self: Rc<Self>, index: usize) {
-        let child = self.children.borrow_mut()[index].take();
-        self.unfinished.set(self.unfinished.get() - 1);
-        if self.unfinished.get() == 0 {
+        let child = self.children.borrow_mut().take(index);
+        if self.unfinished() == 0 {
             let waker = self.waker.take();
             if let Some(waker) = waker {
                 waker.wake();
             }
         }
-        let Some(Child { task, error }) = child else { return };
-        if task.panicked() {
-            let payload = task.steal_panic().unwrap_or_else(|| Box::new("a task of a task group panicked"));
-            let first = self.panic.take().unwrap_or(payload);
-            self.panic.set(Some(first));
-        } else if let Some(error) = error.and_then(|error| error.take()) {
-            self.errors.borrow_mut().push(error);
-        } else {
-            return;
-        }
-        if !self.aborting.get() && !self.parent_cancel_requested.get() {
+        let failed = child.is_some_and(|child| self.note(child));
+        if failed && !self.aborting.get() {
             self.abort_all();
         }
     }
@@ -192,13 +261,9 @@ impl TaskGroup {
         }
     }
 
-    fn adopt(&self, task: &TaskHandle, error: Option<Rc<Cell<Option<Box<dyn Error>>>>>) {
+    fn adopt(&self, task: &TaskHandle, error: Option<ErrorSlot>) {
         let state = &self.state;
-        let mut children = state.children.borrow_mut();
-        let index = children.len();
-        children.push(Some(Child { task: task.clone(), error }));
-        drop(children);
-        state.unfinished.set(state.unfinished.get() + 1);
+        let index = state.children.borrow_mut().push(Child { task: task.clone(), error });
         if task.done() {
             let state = state.clone();
             asyncio_executor::call_soon(move || state.finished(index));
@@ -222,7 +287,7 @@ impl fmt::Debug for TaskGroup {
         } else {
             "entered"
         };
-        write!(f, "<TaskGroup tasks={} errors={} {phase}>", state.unfinished.get(), state.errors.borrow().len())
+        write!(f, "<TaskGroup tasks={} errors={} {phase}>", state.unfinished(), state.errors.borrow().len())
     }
 }
 
@@ -324,20 +389,54 @@ impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if !self.0.over.replace(true) {
             self.0.abort();
+            self.0.uncancel_parent();
+        }
+        drop(self.0.waker.take());
+        self.0.parent.take();
+    }
+}
+
+/// Waits until all children have ended. Returns the requests that interrupted the wait: the first one, if the group was not
+/// aborting yet, and whether any came from outside.
+async fn wait_for_children(state: &State) -> (Option<CancelledError>, bool) {
+    let before = state.requests_from_outside();
+    let mut first = None;
+    while state.unfinished() > 0 {
+        let wait = poll_fn(|cx| {
+            if state.unfinished() == 0 {
+                return Poll::Ready(());
+            }
+            let before = state.waker.replace(Some(cx.waker().clone()));
+            drop(before);
+            report_wait(&GROUP, Some(state.location));
+            Poll::Pending
+        });
+        if let Outcome::Cancelled(error) = pin!(Keyed::new(state, wait)).await
+            && !state.aborting.get()
+        {
+            first = Some(error);
+            state.abort();
         }
     }
+    (first, state.requests_from_outside() > before)
+}
+
+/// Goes on with a panic. What failed beside it is reported: nobody else can be told.
+fn go_on_with(payload: Box<dyn Any + Send>, errors: Vec<Box<dyn Error>>) -> ! {
+    for error in errors {
+        Fault::new(format!("an error in a task group that a panic ended: {error}")).report();
+    }
+    resume_unwind(payload)
 }
 
 async fn run<R, E: Into<Box<dyn Error>>>(
     location: &'static Location<'static>,
     body: impl AsyncFnOnce(TaskGroup) -> Result<R, E>,
 ) -> Result<R, ExceptionGroup> {
-    let parent = current_task();
     let state = Rc::new(State {
-        parent,
+        parent: RefCell::new(current_task()),
         key: Cell::new(None),
-        children: RefCell::new(Vec::new()),
-        unfinished: Cell::new(0),
+        children: RefCell::default(),
         aborting: Cell::new(false),
         exiting: Cell::new(false),
         over: Cell::new(false),
@@ -361,44 +460,36 @@ async fn run<R, E: Into<Box<dyn Error>>>(
         Outcome::Value(Ok(ready)) => value = Some(ready),
         Outcome::Value(Err(error)) => failed = Some(error),
         Outcome::Cancelled(error) => raise = Some(error),
-        Outcome::Panicked(payload) => state.panic.set(Some(payload)),
+        Outcome::Panicked(payload) => match state.panic.take() {
+            None => state.panic.set(Some(payload)),
+            first => {
+                state.panic.set(first);
+                Fault::new("exception in the body of a task group that had failed already").payload(payload).report();
+            }
+        },
     }
     if value.is_none() && !state.aborting.get() {
         state.abort();
     }
-    while state.unfinished.get() > 0 {
-        let wait = poll_fn(|cx| {
-            if state.unfinished.get() == 0 {
-                return Poll::Ready(());
-            }
-            let before = state.waker.replace(Some(cx.waker().clone()));
-            drop(before);
-            report_wait(&GROUP, Some(location));
-            Poll::Pending
-        });
-        if let Outcome::Cancelled(error) = pin!(Keyed::new(&state, wait)).await {
-            if !state.aborting.get() {
-                raise = Some(error);
-                state.abort();
-            }
-        }
-    }
+    let (interrupted, asked_meanwhile) = wait_for_children(&state).await;
+    raise = interrupted.or(raise);
     state.over.set(true);
+    let left = state.uncancel_parent();
+    let parent = state.parent.take();
     drop(abandon);
-    if let Some(payload) = state.panic.take() {
-        if state.parent_cancel_requested.get() {
-            state.parent.as_ref().map(TaskHandle::uncancel);
-        }
-        resume_unwind(payload);
-    }
-    let mut ended_early = false;
-    if state.parent_cancel_requested.get() {
-        let left = state.parent.as_ref().map_or(0, TaskHandle::uncancel);
-        if left == 0 {
-            ended_early = raise.take().is_some();
-        }
-    }
     let mut errors = state.errors.take();
+    if let Some(payload) = state.panic.take() {
+        errors.extend(failed.map(Into::into));
+        go_on_with(payload, errors);
+    }
+    match left {
+        Some(0) => raise = None,
+        // The wait took a request from outside for one of the group's own.
+        Some(_) if asked_meanwhile && raise.is_none() && failed.is_none() => {
+            raise = Some(CancelledError::at(CancelKind::Explicit, location));
+        }
+        _ => {}
+    }
     if errors.is_empty()
         && let Some(error) = raise
     {
@@ -407,17 +498,12 @@ async fn run<R, E: Into<Box<dyn Error>>>(
     errors.extend(failed.map(Into::into));
     if !errors.is_empty() {
         // A request from outside stays counted, and is delivered at the next suspension.
-        if let Some(parent) = state.parent.as_ref().filter(|parent| parent.cancelling() > 0) {
+        if let Some(parent) = parent.filter(|parent| parent.cancelling() > 0) {
             parent.uncancel();
-            parent.cancel();
+            parent.cancel_for(&CancelledError::at(CancelKind::Explicit, location));
         }
         return Err(ExceptionGroup::new("unhandled errors in a task group", errors));
     }
-    match value {
-        Some(value) => Ok(value),
-        None => {
-            debug_assert!(ended_early, "without a value there is an error, or the group was cancelled");
-            Err(ExceptionGroup::new("the task group was cancelled before its body had a value", Vec::new()))
-        }
-    }
+    // Without errors and without a value, the group was ended early.
+    value.ok_or_else(|| ExceptionGroup::new("the task group was cancelled before its body had a value", Vec::new()))
 }

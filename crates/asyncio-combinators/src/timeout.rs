@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use asyncio_event_loop::{Instant, Timer, TimerHandle, get_running_loop};
@@ -76,7 +76,6 @@ pub struct Timeout {
 enum Moved {
     Later(TimerHandle),
     Soon(Handle),
-    Never,
 }
 
 impl Timeout {
@@ -122,7 +121,7 @@ impl Timeout {
     /// It stays `true` if the future caught the cancellation and completed all the same.
     #[must_use]
     pub fn expired(&self) -> bool {
-        matches!(self.state.get(), State::Expiring | State::Expired)
+        matches!(self.state(), State::Expiring | State::Expired)
     }
 
     /// Moves the deadline; `None` for never. One that is past is up in the next turn.
@@ -133,7 +132,7 @@ impl Timeout {
     #[track_caller]
     pub fn reschedule(&self, when: impl Into<Option<Instant>>) {
         let when = when.into();
-        let state = self.state.get();
+        let state = self.state();
         assert!(
             state == State::Entered,
             "the deadline of a timeout cannot be moved when it is {}: move it from inside, before the time is up",
@@ -148,30 +147,35 @@ impl Timeout {
     /// Schedules the deadline outside the timer of the run.
     fn schedule(&self) {
         let (Some(key), error) = (self.key.get(), self.error()) else { return };
-        let moved = match self.when.get() {
-            None => Moved::Never,
-            Some(when) => {
-                let this = get_running_loop();
-                let expire = move || {
-                    key.cancel(error);
-                };
-                if when <= this.time() {
-                    Moved::Soon(this.call_soon(expire))
-                } else {
-                    Moved::Later(this.call_at(when, expire))
-                }
+        let moved = self.when.get().map(|when| {
+            let this = get_running_loop();
+            let expire = move || {
+                key.cancel(error);
+            };
+            if when <= this.time() {
+                Moved::Soon(this.call_soon(expire))
+            } else {
+                Moved::Later(this.call_at(when, expire))
             }
-        };
+        });
         self.cancel_moved();
-        self.moved.set(Some(moved));
+        self.moved.set(moved);
     }
 
     fn cancel_moved(&self) {
         match self.moved.take() {
             Some(Moved::Later(handle)) => handle.cancel(),
             Some(Moved::Soon(handle)) => handle.cancel(),
-            Some(Moved::Never) | None => {}
+            None => {}
         }
+    }
+
+    /// The state as of now: a deadline that came is noted in the key that it used.
+    fn state(&self) -> State {
+        if self.state.get() == State::Entered && self.key.get().is_some_and(ScopeKey::is_used) {
+            self.state.set(State::Expiring);
+        }
+        self.state.get()
     }
 
     fn error(&self) -> CancelledError {
@@ -195,15 +199,7 @@ impl Timeout {
     ///
     /// That of `future`.
     pub fn run<F: Future>(&self, future: F) -> RunTimeout<'_, F> {
-        RunTimeout {
-            limit: self,
-            before: 0,
-            task: None,
-            inner: Some(future),
-            scope: Scope::new(),
-            timer: Timer::new(),
-            exit: Exit(self),
-        }
+        RunTimeout { limit: self, usage: None, inner: Some(future), scope: Scope::new(), timer: Timer::new() }
     }
 }
 
@@ -219,7 +215,7 @@ fn state_name(state: State) -> &'static str {
 
 impl fmt::Debug for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<Timeout [{}]", state_name(self.state.get()))?;
+        write!(f, "<Timeout [{}]", state_name(self.state()))?;
         match self.when.get() {
             Some(when) => write!(f, " when={when:?}>"),
             None => f.write_str(">"),
@@ -227,18 +223,61 @@ impl fmt::Debug for Timeout {
     }
 }
 
-/// Ends the use of a limit when its run is dropped.
-struct Exit<'a>(&'a Timeout);
+/// One use of a limit, from the first poll of its run until it is over or dropped.
+struct Usage<'a> {
+    limit: &'a Timeout,
+    task: Option<TaskHandle>,
+    /// How many requests there were when the run began.
+    before: u32,
+    over: bool,
+}
 
-impl Drop for Exit<'_> {
-    fn drop(&mut self) {
-        if self.0.state.get() == State::Entered {
-            self.0.state.set(State::Exited);
-        } else if self.0.state.get() == State::Expiring {
-            self.0.state.set(State::Expired);
+/// How a use of a limit ended.
+enum Verdict {
+    InTime,
+    /// The time was up, and nobody else asked for a cancellation.
+    Expired,
+    /// The time was up, and somebody else asked for a cancellation as well.
+    ExpiredAndCancelled,
+}
+
+impl<'a> Usage<'a> {
+    #[track_caller]
+    fn new(limit: &'a Timeout, key: ScopeKey) -> Self {
+        assert!(
+            limit.state.get() == State::Created,
+            "a timeout that is {} was run: it can be used once, make another one",
+            state_name(limit.state())
+        );
+        limit.state.set(State::Entered);
+        limit.key.set(Some(key));
+        let task = current_task();
+        let before = task.as_ref().map_or(0, TaskHandle::cancelling);
+        Self { limit, task, before, over: false }
+    }
+
+    /// Ends the use, and takes back the request that was made when the time was up.
+    fn end(&mut self) -> Verdict {
+        let limit = self.limit;
+        let state = limit.state();
+        if std::mem::replace(&mut self.over, true) {
+            return Verdict::InTime;
         }
-        self.0.key.set(None);
-        self.0.cancel_moved();
+        limit.key.set(None);
+        limit.cancel_moved();
+        if state != State::Expiring {
+            limit.state.set(State::Exited);
+            return Verdict::InTime;
+        }
+        limit.state.set(State::Expired);
+        let left = self.task.as_ref().map_or(0, TaskHandle::uncancel);
+        if left <= self.before { Verdict::Expired } else { Verdict::ExpiredAndCancelled }
+    }
+}
+
+impl Drop for Usage<'_> {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -247,16 +286,14 @@ pin_project! {
     #[must_use = "a future does nothing before it is awaited"]
     pub struct RunTimeout<'a, F> {
         limit: &'a Timeout,
-        // How many requests there were when the run began.
-        before: u32,
-        task: Option<TaskHandle>,
+        // Before the scope: it is dropped first, while the scope can still tell whether the time was up.
+        usage: Option<Usage<'a>>,
         #[pin]
         inner: Option<F>,
         #[pin]
         scope: Scope,
         #[pin]
         timer: Timer,
-        exit: Exit<'a>,
     }
 }
 
@@ -268,75 +305,26 @@ impl<F: Future> Future for RunTimeout<'_, F> {
         let limit = *this.limit;
         let scope = this.scope.as_ref();
         let timer = this.timer.as_ref();
-        match limit.state.get() {
-            State::Created => {
-                limit.state.set(State::Entered);
-                *this.task = current_task();
-                *this.before = this.task.as_ref().map_or(0, TaskHandle::cancelling);
-                if let Some(when) = limit.when.get() {
-                    let key = scope.key();
-                    limit.key.set(Some(key));
-                    if when <= get_running_loop().time() {
-                        limit.schedule();
-                    } else {
-                        timer.arm_expire(when, key, limit.error());
-                    }
-                } else {
-                    limit.key.set(Some(scope.key()));
-                }
+        if this.usage.is_none() {
+            let key = scope.key();
+            *this.usage = Some(Usage::new(limit, key));
+            match limit.when.get() {
+                None => {}
+                Some(when) if when <= get_running_loop().time() => limit.schedule(),
+                Some(when) => timer.arm_expire(when, key, limit.error()),
             }
-            State::Entered if limit.is_up(&timer) => limit.state.set(State::Expiring),
-            State::Entered | State::Expiring => {}
-            State::Expired | State::Exited => panic!("a timeout can be used once: make another one"),
         }
-        let result = match scope.poll_in(cx, this.inner) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(result) => result,
-        };
-        // The time may have been up while the future completed for another reason.
-        let expired = limit.state.get() == State::Expiring || limit.is_up(&timer);
+        // Noted before the poll, which may end the scope, and with it the key that tells.
+        limit.state();
+        let result = ready!(scope.poll_in(cx, this.inner));
         timer.disarm();
-        limit.cancel_moved();
-        limit.key.set(None);
-        if !expired {
-            limit.state.set(State::Exited);
-            return match result {
-                Ok(value) => Poll::Ready(Ok(value)),
-                Err(error) => {
-                    raise(error);
-                    Poll::Pending
-                }
-            };
-        }
-        limit.state.set(State::Expired);
-        let left = this.task.as_ref().map_or(0, TaskHandle::uncancel);
-        match result {
-            Ok(value) => Poll::Ready(Ok(value)),
-            Err(_) if left <= *this.before => Poll::Ready(Err(TimeoutError::new(limit.location))),
-            Err(error) => {
+        let verdict = this.usage.as_mut().map_or(Verdict::InTime, Usage::end);
+        match (result, verdict) {
+            (Ok(value), _) => Poll::Ready(Ok(value)),
+            (Err(_), Verdict::Expired) => Poll::Ready(Err(TimeoutError::new(limit.location))),
+            (Err(error), _) => {
                 raise(error);
                 Poll::Pending
-            }
-        }
-    }
-}
-
-impl Timeout {
-    /// Whether the deadline has done its work.
-    fn is_up(&self, timer: &Timer) -> bool {
-        if self.when.get().is_none() {
-            return false;
-        }
-        match self.moved.take() {
-            None => !timer.is_armed(),
-            Some(moved) => {
-                let up = match &moved {
-                    Moved::Later(handle) => handle.done(),
-                    Moved::Soon(handle) => handle.done(),
-                    Moved::Never => false,
-                };
-                self.moved.set(Some(moved));
-                up
             }
         }
     }

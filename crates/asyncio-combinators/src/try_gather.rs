@@ -1,6 +1,6 @@
 //! `try_gather`: several futures of a `Result` at once; the first `Err` at once.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::{Location, resume_unwind};
@@ -45,12 +45,13 @@ pub fn try_gather<S: TryShape>(futures: S) -> TryGather<S::Children> {
     let state = Rc::new(State {
         unfinished: Cell::new(tasks.len()),
         tasks,
-        verdict: RefCell::new(None),
+        verdict: Cell::new(None),
+        cancel_requested: Cell::new(false),
         completion: Completion::new(),
         location: Location::caller(),
     });
     if state.tasks.is_empty() {
-        *state.verdict.borrow_mut() = Some(Verdict::All);
+        state.verdict.set(Some(Verdict::All));
     }
     for (index, child) in state.tasks.iter().enumerate() {
         if !child.handle.done() {
@@ -82,12 +83,15 @@ impl TryChild {
 enum Verdict {
     All,
     One(usize),
+    /// All have ended with values, although the gather had been cancelled.
+    Cancelled,
 }
 
 struct State {
     tasks: Vec<TryChild>,
     unfinished: Cell<usize>,
-    verdict: RefCell<Option<Verdict>>,
+    verdict: Cell<Option<Verdict>>,
+    cancel_requested: Cell<bool>,
     completion: Completion,
     location: &'static Location<'static>,
 }
@@ -96,7 +100,7 @@ impl State {
     fn count(&self, index: usize) {
         self.unfinished.set(self.unfinished.get() - 1);
         let child = &self.tasks[index];
-        if self.verdict.borrow().is_some() {
+        if self.verdict.get().is_some() {
             child.handle.mark_retrieved();
             return;
         }
@@ -108,12 +112,12 @@ impl State {
             }
             self.end(Verdict::One(index));
         } else if self.unfinished.get() == 0 {
-            self.end(Verdict::All);
+            self.end(if self.cancel_requested.get() { Verdict::Cancelled } else { Verdict::All });
         }
     }
 
     fn end(&self, verdict: Verdict) {
-        *self.verdict.borrow_mut() = Some(verdict);
+        self.verdict.set(Some(verdict));
         self.completion.finish();
     }
 }
@@ -126,7 +130,7 @@ impl Watcher for State {
 
 impl Awaitee for State {
     fn is_done(&self) -> bool {
-        self.verdict.borrow().is_some()
+        self.verdict.get().is_some()
     }
 
     fn accepts(&self) -> bool {
@@ -138,6 +142,7 @@ impl Awaitee for State {
         for child in &self.tasks {
             if !child.handle.done() {
                 forward.task(&child.handle, &error);
+                self.cancel_requested.set(true);
             }
         }
     }
@@ -177,8 +182,7 @@ impl<C: TryChildren> Future for TryGather<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let verdict = *this.state.verdict.borrow();
-        let Some(verdict) = verdict else {
+        let Some(verdict) = this.state.verdict.get() else {
             this.state.completion.set_awaiter(this.key, cx.waker());
             let state = &this.state;
             this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
@@ -190,6 +194,9 @@ impl<C: TryChildren> Future for TryGather<C> {
         let failed = match verdict {
             Verdict::All => return Poll::Ready(children.outputs()),
             Verdict::One(index) => children.failure(index),
+            Verdict::Cancelled => {
+                Err(TaskError::Cancelled(CancelledError::at(CancelKind::Gather, this.state.location)))
+            }
         };
         match failed {
             Ok(error) => Poll::Ready(Err(error)),

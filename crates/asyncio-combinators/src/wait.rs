@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 
 use crate::child::Control;
 use crate::gather::Gather;
+use crate::shield::Shield;
 
 static WAIT: WaitKind = WaitKind::new("wait");
 
@@ -35,7 +36,7 @@ pub enum ReturnWhen {
     AllCompleted,
 }
 
-/// What can be waited for: tasks, shared tasks, futures, gathers.
+/// What can be waited for: tasks, shared tasks, futures, gathers, shields.
 pub trait Waitable {
     #[doc(hidden)]
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
@@ -66,14 +67,21 @@ impl Waitable for TaskHandle {
 impl<T: 'static> Waitable for asyncio_executor::Future<T> {
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
     fn control(&self) -> Control {
-        Control::Other(self.observable())
+        Control::Future(self.observable())
     }
 }
 
 impl<T> Waitable for Gather<T> {
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
     fn control(&self) -> Control {
-        Control::Other(self.observable())
+        Gather::control(self)
+    }
+}
+
+impl<T> Waitable for Shield<T> {
+    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
+    fn control(&self) -> Control {
+        Shield::control(self)
     }
 }
 
@@ -175,7 +183,7 @@ impl Watcher for State {
         let over = match self.when {
             ReturnWhen::FirstCompleted => true,
             ReturnWhen::FirstException => {
-                self.controls[index].is_panicked() || self.probes.get(index).is_some_and(|is_err| is_err())
+                self.controls[index].is_failed() || self.probes.get(index).is_some_and(|is_err| is_err())
             }
             ReturnWhen::AllCompleted => false,
         };
@@ -209,6 +217,8 @@ struct Watching(Option<Rc<State>>);
 impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(state) = self.0.take() {
+            // Notices that are on their way find nobody to wake.
+            drop(state.waker.take());
             let watcher: Rc<dyn Watcher> = state.clone();
             for control in &state.controls {
                 control.unwatch(&watcher);

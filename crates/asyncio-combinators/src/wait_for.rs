@@ -1,17 +1,19 @@
 //! `wait_for`: a future, with a limit on its time.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
-use asyncio_executor::{CancelKind, CancelledError, SharedTask, Task, Watcher, create_task};
+use asyncio_executor::{CancelKind, CancelledError, SharedTask, Task, Watcher, catch_cancelled, create_task};
 
 use crate::child::Control;
+use crate::gather::Gather;
 use crate::identity::same;
+use crate::shield::Shield;
 use crate::timeout::{Timeout, TimeoutError};
 
 static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
@@ -21,8 +23,8 @@ static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
 /// When the time is up, `future` is cancelled where it is suspended and awaited until it has really ended, which may take
 /// longer. If it refuses the cancellation, its value counts.
 ///
-/// With a delay of zero, a `Task`, `SharedTask` or `Future` that is done gives its result, and one that is not is
-/// cancelled and waited for; any other future is never started.
+/// With a delay of zero, a `Task`, `SharedTask`, `Future`, gather or shield that is done gives its result, and one that is
+/// not is cancelled and waited for; any other future is never started.
 ///
 /// # Errors
 ///
@@ -60,17 +62,16 @@ async fn at_once<F: Future>(future: F, location: &'static Location<'static>) -> 
     let Some(control) = known(&future) else {
         // Python makes a task of it, which is cancelled before its first step: so many turns does it take.
         drop(future);
-        let task = create_task(async {});
+        let task = create_task(pending::<()>());
         cancel_and_wait(&Control::Task(task.handle()), location).await;
         return Err(TimeoutError::new(location));
     };
-    if !control.is_done() {
-        cancel_and_wait(&control, location).await;
-        if control.is_cancelled() {
-            return Err(TimeoutError::new(location));
-        }
+    if control.is_done() {
+        return Ok(future.await);
     }
-    Ok(future.await)
+    cancel_and_wait(&control, location).await;
+    // It is done. A cancellation that it ended with is this one, as in Python.
+    catch_cancelled(future).await.map_err(|_| TimeoutError::new(location))
 }
 
 /// The task or future that `future` is, if it is one.
@@ -79,8 +80,12 @@ fn known<F: Future>(future: &F) -> Option<Control> {
         Some(Control::Task(task.handle()))
     } else if let Some(task) = same::<F, SharedTask<F::Output>>(future) {
         Some(Control::Task(task.handle()))
+    } else if let Some(future) = same::<F, asyncio_executor::Future<F::Output>>(future) {
+        Some(Control::Future(future.observable()))
+    } else if let Some(gather) = same::<F, Gather<F::Output>>(future) {
+        Some(gather.control())
     } else {
-        same::<F, asyncio_executor::Future<F::Output>>(future).map(|future| Control::Other(future.observable()))
+        same::<F, Shield<F::Output>>(future).map(Shield::control)
     }
 }
 
@@ -102,11 +107,14 @@ impl Watcher for Ended {
 }
 
 /// Undoes a registration when it is dropped.
-struct Watching<'a>(&'a Control, Rc<dyn Watcher>);
+struct Watching<'a>(&'a Control, Rc<Ended>);
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.0.unwatch(&self.1);
+        // A notice that is on its way finds nobody to wake.
+        drop(self.1.waker.take());
+        let watcher: Rc<dyn Watcher> = self.1.clone();
+        self.0.unwatch(&watcher);
     }
 }
 

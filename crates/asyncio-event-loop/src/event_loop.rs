@@ -104,14 +104,14 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.time`.
+    /// `loop.time`, in `asyncio/base_events.py`.
     #[inline]
     #[must_use]
     pub fn time(&self) -> Instant {
         self.inner.clock.now()
     }
 
-    /// Whether the loop is on virtual time.
+    /// Whether the loop is on virtual time: see [`RunnerBuilder::virtual_time`](crate::RunnerBuilder::virtual_time).
     #[must_use]
     pub fn is_virtual(&self) -> bool {
         self.inner.clock.as_virtual().is_some()
@@ -122,6 +122,10 @@ impl EventLoop {
     /// # Panics
     ///
     /// When the loop is closed.
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_task`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn create_task<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
         self.inner.executor.spawn(future)
@@ -135,7 +139,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.call_soon`.
+    /// `loop.call_soon`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn call_soon(&self, f: impl FnOnce() + 'static) -> Handle {
         self.assert_open("no callback can be scheduled on it");
@@ -144,7 +148,7 @@ impl EventLoop {
         self.inner.executor.call_soon(f)
     }
 
-    /// Calls `f` when `delay` has passed, as [`call_at`](EventLoop::call_at) does. A delay that reaches past the end of
+    /// Calls `f` when `delay` has passed, which is never early, as [`call_at`](EventLoop::call_at) does. A delay that reaches past the end of
     /// the clock, such as `Duration::MAX`, is for ever.
     ///
     /// # Panics
@@ -153,7 +157,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.call_later`.
+    /// `loop.call_later`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn call_later(&self, delay: Duration, f: impl FnOnce() + 'static) -> TimerHandle {
         self.call_at(self.time() + delay, f)
@@ -161,15 +165,31 @@ impl EventLoop {
 
     /// Calls `f` at `when` on the loop's clock, never early, in the turn in which it is due, outside any task, in a copy
     /// of the current context. Callbacks that are due together are called in the order of their deadlines, those with the
-    /// same deadline in the order of the calls. A deadline that is past is due in the next turn.
+    /// same deadline in the order of the calls. A deadline that is past is due in the next turn. The resolution is a
+    /// nanosecond.
     ///
     /// # Panics
     ///
     /// When the loop is closed.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use asyncio_event_loop::{get_running_loop, run, sleep};
+    ///
+    /// run(async {
+    ///     let this = get_running_loop();
+    ///     let when = this.time() + Duration::from_millis(2);
+    ///     let timer = this.call_at(when, || unreachable!("it is cancelled before"));
+    ///     this.call_later(Duration::from_millis(1), move || timer.cancel());
+    ///     sleep(Duration::from_millis(3)).await;
+    /// });
+    /// ```
+    ///
     /// # In Python
     ///
-    /// `loop.call_at`, where the order of equal deadlines is arbitrary.
+    /// `loop.call_at`, in `asyncio/base_events.py`, where the order of equal deadlines is arbitrary.
     #[track_caller]
     pub fn call_at(&self, when: Instant, f: impl FnOnce() + 'static) -> TimerHandle {
         self.assert_open("no callback can be scheduled on it");
@@ -183,30 +203,46 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.stop`.
+    /// `loop.stop`, in `asyncio/base_events.py`.
     pub fn stop(&self) {
         self.inner.stopping.set(true);
     }
 
     /// Whether the loop is running.
+    ///
+    /// # In Python
+    ///
+    /// `loop.is_running`, in `asyncio/base_events.py`.
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.inner.running.get()
     }
 
     /// Whether the loop is closed, for good.
+    ///
+    /// # In Python
+    ///
+    /// `loop.is_closed`, in `asyncio/base_events.py`.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.executor.is_closed()
     }
 
     /// The tasks that have not ended, in the order in which they were made.
+    ///
+    /// # In Python
+    ///
+    /// `asyncio.all_tasks`, in `asyncio/tasks.py`, where it is a set.
     #[must_use]
     pub fn all_tasks(&self) -> Vec<TaskHandle> {
         self.inner.executor.all_tasks()
     }
 
     /// What other threads may have of this loop.
+    ///
+    /// # In Python
+    ///
+    /// There is none: the loop itself is passed around.
     #[must_use]
     pub fn remote(&self) -> LoopRemote {
         LoopRemote::new(self)
@@ -214,14 +250,39 @@ impl EventLoop {
 
     /// Sets who is told of panics that nobody else is told of; `None`: they are written to standard error.
     ///
+    /// The handler may do anything with the loop, also set another handler. If it panics itself, that is written to standard
+    /// error. It is dropped when the loop is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    /// use std::rc::Rc;
+    ///
+    /// let faults = Rc::new(RefCell::new(Vec::new()));
+    /// asyncio_event_loop::run(async {
+    ///     let this = asyncio_event_loop::get_running_loop();
+    ///     let inner = faults.clone();
+    ///     this.set_exception_handler(Some(Rc::new(move |_, fault| {
+    ///         inner.borrow_mut().push(fault.panic_message().unwrap_or_default().to_owned());
+    ///     })));
+    ///     this.call_soon(|| panic!("nobody awaits a callback"));
+    /// });
+    /// assert_eq!(*faults.borrow(), ["nobody awaits a callback"]);
+    /// ```
+    ///
     /// # In Python
     ///
-    /// `loop.set_exception_handler`.
+    /// `loop.set_exception_handler`, in `asyncio/base_events.py`.
     pub fn set_exception_handler(&self, handler: Option<ExceptionHandler>) {
         drop(self.inner.handler.replace(handler));
     }
 
     /// The handler set with `set_exception_handler`.
+    ///
+    /// # In Python
+    ///
+    /// `loop.get_exception_handler`, in `asyncio/base_events.py`.
     #[must_use]
     pub fn exception_handler(&self) -> Option<ExceptionHandler> {
         self.inner.handler.borrow().clone()
@@ -231,32 +292,38 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.call_exception_handler`.
+    /// `loop.call_exception_handler`, in `asyncio/base_events.py`.
     pub fn call_exception_handler(&self, fault: asyncio_executor::Fault) {
         exception::handle(self, fault);
     }
 
-    /// Turns debug mode on or off: entries of the ready queue that take long are reported, with the task and where it was
-    /// made. `ASYNCIO_DEBUG=1` in the environment turns it on for every loop.
+    /// Turns debug mode on or off: steps of tasks and callbacks that take long are reported on standard error, with the task
+    /// and where it was made, or with the place where the callback was scheduled. `ASYNCIO_DEBUG=1` in the environment turns
+    /// it on for every loop.
     ///
     /// # In Python
     ///
-    /// `loop.set_debug`.
+    /// `loop.set_debug`, in `asyncio/base_events.py`.
     pub fn set_debug(&self, debug: bool) {
         self.inner.debugging.set(debug);
     }
 
     /// Whether debug mode is on.
+    ///
+    /// # In Python
+    ///
+    /// `loop.get_debug`, in `asyncio/base_events.py`.
     #[must_use]
     pub fn debug(&self) -> bool {
         self.inner.debugging.is_on()
     }
 
-    /// How long an entry of the ready queue may take before debug mode reports it. The default is 100 ms.
+    /// How long a step or callback may take before debug mode reports it, on the machine's clock, on virtual time too. The
+    /// default is 100 ms.
     ///
     /// # In Python
     ///
-    /// `loop.slow_callback_duration`.
+    /// `loop.slow_callback_duration`, in `asyncio/base_events.py`.
     pub fn set_slow_callback_duration(&self, duration: Duration) {
         self.inner.debugging.set_slow(duration);
     }
@@ -267,7 +334,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.set_task_factory`, where it builds the task object itself.
+    /// `loop.set_task_factory`, in `asyncio/base_events.py`, where it builds the task object itself.
     pub fn set_task_factory(&self, factory: Option<Rc<dyn Fn(TaskBuilder) -> TaskBuilder>>) {
         self.inner.executor.set_task_factory(factory);
     }
@@ -282,7 +349,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.run_in_executor`.
+    /// `loop.run_in_executor`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn run_in_executor<T: Send + 'static>(
         &self,
@@ -293,11 +360,11 @@ impl EventLoop {
         ThreadFuture::submit(self, pool, f)
     }
 
-    /// Sets the pool that `to_thread` uses. The one before is not shut down.
+    /// Sets the pool that `to_thread` uses. The one before is not shut down; this one is when the loop is closed.
     ///
     /// # In Python
     ///
-    /// `loop.set_default_executor`.
+    /// `loop.set_default_executor`, in `asyncio/base_events.py`.
     pub fn set_default_executor(&self, pool: Rc<dyn Pool>) {
         drop(self.inner.pool.replace(Some(pool)));
     }

@@ -2,6 +2,22 @@
 //!
 //! [`run`] runs a program; a [`Runner`] runs several on one loop, on the machine's clock or on a virtual one. Inside,
 //! [`get_running_loop`] gives the [`EventLoop`], and [`sleep`], [`to_thread`] and [`signal`] wait.
+//!
+//! # A turn
+//!
+//! 1. If nothing is ready, wait: for descriptors, signals, other threads, and no longer than until the earliest timer.
+//! 2. Run what was ready when the turn began, first in first out: steps of tasks, and callbacks.
+//! 3. Call what waited for descriptors and signals, in the order reported.
+//! 4. Do what timers are due for, in the order of their deadlines, then of arming.
+//!
+//! What any of that makes ready is for the next turn. While there is something to do, descriptors are looked at in at least
+//! every 64th turn.
+//!
+//! # What is promised of the user's code
+//!
+//! While it runs, nothing of the loop is borrowed: callbacks, handlers and destructors may call anything back. Its panics go no
+//! further than to the exception handler, save that of the main task, which goes on out of the run. No run is started inside
+//! another on one thread.
 
 mod callbacks;
 mod clock;
@@ -38,3 +54,8 @@ pub use thread::{Job, Pool, ThreadFuture, ThreadPool, to_thread};
 pub use timer::Timer;
 
 pub use current::{get_running_loop, try_get_running_loop};
+
+/// Compiles and runs the code of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -93,7 +93,7 @@ impl LoopRemote {
     ///
     /// # In Python
     ///
-    /// `loop.call_soon_threadsafe`.
+    /// `loop.call_soon_threadsafe`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
         let location = Location::caller();
@@ -195,7 +195,8 @@ impl<T> Drop for EndOnDrop<T> {
 ///
 /// # In Python
 ///
-/// `concurrent.futures.Future`.
+/// `concurrent.futures.Future`, in `concurrent/futures/_base.py`. Its `cancel` takes effect at once there; here the outcome is
+/// that of the task, which may clean up or refuse.
 #[must_use = "the coroutine runs without it, but its outcome is lost"]
 pub struct ConcurrentFuture<T> {
     remote: LoopRemote,
@@ -207,7 +208,27 @@ pub struct ConcurrentFuture<T> {
 /// `make` runs on the loop's thread, so the future need not be `Send`; its value must be. The task runs in a copy of the
 /// calling thread's context.
 ///
-/// Do not wait on the loop's own thread: it would wait for itself, and [`ConcurrentFuture::result`] panics instead.
+/// Do not wait on the loop's own thread: it would wait for itself, and [`ConcurrentFuture::result`] panics instead. If the
+/// loop is closed, the outcome says so; a panic of `make` is the outcome too.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use asyncio_event_loop::{get_running_loop, run, run_coroutine_threadsafe, sleep, to_thread};
+///
+/// run(async {
+///     let remote = get_running_loop().remote();
+///     let answer = to_thread(move || {
+///         let future = run_coroutine_threadsafe(&remote, || async {
+///             sleep(Duration::from_millis(1)).await;
+///             7
+///         });
+///         future.result(None).unwrap()
+///     });
+///     assert_eq!(answer.await, 7);
+/// });
+/// ```
 ///
 /// # In Python
 ///
@@ -256,7 +277,8 @@ where
 }
 
 impl<T: Send + 'static> ConcurrentFuture<T> {
-    /// Waits for the outcome, no longer than `timeout`; `None` is no limit. A wait that timed out can be repeated.
+    /// Waits for the outcome, no longer than `timeout`; `None` is no limit. A wait that timed out can be repeated: the task
+    /// goes on.
     ///
     /// # Errors
     ///
@@ -293,7 +315,9 @@ impl<T: Send + 'static> ConcurrentFuture<T> {
         self.shared.lock().done
     }
 
-    /// Asks for the cancellation of the task on the loop. Returns `false` if it has ended.
+    /// Asks for the cancellation of the task on the loop. Returns `false` if it has ended, or the loop has.
+    ///
+    /// One that has not started is never made. One that has may clean up, or refuse: wait for its outcome to know.
     pub fn cancel(&self) -> bool {
         let mut state = self.shared.lock();
         if state.done {

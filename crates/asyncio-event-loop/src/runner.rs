@@ -27,13 +27,25 @@ const THREADS_SLICE: Duration = Duration::from_millis(2);
 /// `main` may borrow from its surroundings. When it has ended, all other tasks are cancelled and run until they have
 /// ended, so that they can clean up; then the threads of `to_thread` are waited for, and the loop is closed.
 ///
-/// A first SIGINT (Ctrl-C) cancels the main task, a second one kills the process, if this is the main thread and nobody
-/// else handles that signal. If the main task ends cancelled because of it, the process dies of SIGINT after the cleanup.
+/// A first SIGINT (Ctrl-C) cancels the main task, a second one kills the process, also if the loop is stuck, if this is the
+/// main thread and nobody else handles that signal. If the main task ends cancelled because of it, the process dies of
+/// SIGINT after the cleanup.
 ///
 /// # Panics
 ///
 /// When it is called from inside a running loop, and when the main task is cancelled by somebody: use a [`Runner`] to get
 /// that as an error. A panic of `main` goes on after the cleanup.
+///
+/// # Examples
+///
+/// ```
+/// let text = String::from("borrowed");
+/// let length = asyncio_event_loop::run(async {
+///     asyncio_event_loop::sleep(std::time::Duration::from_millis(1)).await;
+///     text.len()
+/// });
+/// assert_eq!(length, 8);
+/// ```
 ///
 /// # In Python
 ///
@@ -68,6 +80,8 @@ fn assert_outside() {
 }
 
 /// Runs several programs one after the other on one loop, with one context.
+///
+/// Dropping it closes it, also while the thread panics: see [`close`](Runner::close).
 ///
 /// # Examples
 ///
@@ -188,12 +202,19 @@ impl Runner {
     }
 
     /// The loop.
+    ///
+    /// # In Python
+    ///
+    /// `Runner.get_loop`, in `asyncio/runners.py`.
     #[must_use]
     pub fn get_loop(&self) -> EventLoop {
         self.this.clone()
     }
 
     /// Runs `main` until it has ended. Other tasks that have not stay for the next run, or for `close`.
+    ///
+    /// `main` runs in the runner's context, which began as a copy of the one in which the runner was made: what one run sets,
+    /// the next one sees.
     ///
     /// # Errors
     ///
@@ -206,7 +227,7 @@ impl Runner {
     ///
     /// # In Python
     ///
-    /// `Runner.run`.
+    /// `Runner.run`, in `asyncio/runners.py`.
     #[track_caller]
     pub fn run<F: Future>(&mut self, main: F) -> Result<F::Output, RunError> {
         self.run_in(self.context.clone(), main)
@@ -217,6 +238,14 @@ impl Runner {
     /// # Errors
     ///
     /// As for `run`.
+    ///
+    /// # Panics
+    ///
+    /// As for `run`.
+    ///
+    /// # In Python
+    ///
+    /// `Runner.run(context=…)`, in `asyncio/runners.py`.
     #[track_caller]
     pub fn run_in<F: Future>(&mut self, context: Context, main: F) -> Result<F::Output, RunError> {
         assert_outside();
@@ -266,7 +295,7 @@ impl Runner {
     ///
     /// # In Python
     ///
-    /// `Runner.close`.
+    /// `Runner.close`, in `asyncio/runners.py`.
     pub fn close(&mut self) {
         if !self.this.is_closed() {
             assert!(

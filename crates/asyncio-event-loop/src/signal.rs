@@ -158,9 +158,11 @@ impl Signals {
 }
 
 impl EventLoop {
-    /// Calls `f` in the loop when the process gets `signal`. It replaces the handler that this loop had for it.
+    /// Calls `f` in the loop when the process gets `signal`. It replaces the handler that this loop had for it, and is in
+    /// place until it is removed or the loop is closed; then the process does again what it did before.
     ///
-    /// Several signals of a kind that come close together may be one call.
+    /// `f` runs outside any task, in a copy of the current context, after what is ready. Several signals of a kind that come
+    /// close together may be one call. A handler for SIGINT takes the place of what a run does on it.
     ///
     /// # Errors
     ///
@@ -197,7 +199,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.remove_signal_handler`.
+    /// `loop.remove_signal_handler`, in `asyncio/unix_events.py`.
     pub fn remove_signal_handler(&self, signal: i32) -> bool {
         let mut before: Option<Rc<Handler>> = None;
         self.inner.signals.remove(signal, |action| before = action.handler.take());

@@ -28,6 +28,19 @@ static SLEEP: WaitKind = WaitKind::new("sleep");
 ///
 /// When it is polled without a running event loop.
 ///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use asyncio_event_loop::{get_running_loop, run, sleep};
+///
+/// run(async {
+///     let begin = get_running_loop().time();
+///     sleep(Duration::from_millis(1)).await;
+///     assert!(get_running_loop().time() - begin >= Duration::from_millis(1));
+/// });
+/// ```
+///
 /// # In Python
 ///
 /// `asyncio.sleep`, in `asyncio/tasks.py`.
@@ -40,6 +53,14 @@ pub fn sleep(delay: Duration) -> Sleep {
 /// Suspends until `deadline` on the loop's clock; until the next turn if that has passed.
 ///
 /// Otherwise as [`sleep`].
+///
+/// # Cancel safety
+///
+/// Dropping it removes its timer.
+///
+/// # Panics
+///
+/// When it is polled without a running event loop.
 ///
 /// # In Python
 ///

@@ -31,7 +31,7 @@ pub type Job = Box<dyn FnOnce() + Send>;
 ///
 /// # In Python
 ///
-/// `concurrent.futures.Executor`.
+/// `concurrent.futures.Executor`, in `concurrent/futures/_base.py`.
 pub trait Pool {
     /// Runs `job` on some thread, soon.
     ///
@@ -41,6 +41,7 @@ pub trait Pool {
     fn submit(&self, job: Job) -> io::Result<()>;
 
     /// Takes no more jobs, and waits for those that run and are queued, no longer than `patience`. Says whether all ended.
+    /// It is called again and again if they have not.
     fn shutdown(&self, patience: Duration) -> bool;
 }
 
@@ -48,7 +49,7 @@ pub trait Pool {
 ///
 /// # In Python
 ///
-/// `concurrent.futures.ThreadPoolExecutor`.
+/// `concurrent.futures.ThreadPoolExecutor`, in `concurrent/futures/thread.py`.
 pub struct ThreadPool {
     shared: Arc<Shared>,
     most: usize,
@@ -232,7 +233,8 @@ impl<T> Drop for LostOnDrop<T> {
     }
 }
 
-/// Waits for work on another thread: see [`to_thread`].
+/// Waits for work on another thread: see [`to_thread`] and
+/// [`EventLoop::run_in_executor`](crate::EventLoop::run_in_executor).
 #[must_use = "the work is done without it, but its result is lost"]
 pub struct ThreadFuture<T> {
     slot: Arc<Slot<T>>,
@@ -323,7 +325,16 @@ impl<T> fmt::Debug for ThreadFuture<T> {
 ///
 /// # Panics
 ///
-/// Without a running event loop; when no thread can be started.
+/// Without a running event loop; when no thread can be started; when the end of the run waits for the threads already.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_event_loop::{run, to_thread};
+///
+/// let text = run(async { to_thread(|| std::fs::read_to_string("Cargo.toml")).await });
+/// assert!(text.unwrap().contains("[package]"));
+/// ```
 ///
 /// # In Python
 ///

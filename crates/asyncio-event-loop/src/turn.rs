@@ -152,7 +152,8 @@ impl EventLoop {
         }
     }
 
-    /// The first part of a turn, for a guest inside another loop: waits for events, no longer than `timeout`, and no
+    /// The first part of a turn, for a guest inside another loop, which calls the three parts one after the other, again and
+    /// again. It waits for events, no longer than `timeout`, and no
     /// longer than until there is something to do. `None` for no limit of the caller's.
     ///
     /// # Errors
@@ -165,7 +166,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.poll_events`, from 3.16 on.
+    /// `loop.poll_events`, in `asyncio/base_events.py`, from 3.16 on.
     pub fn poll_events(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.assert_open("it cannot be polled");
         let inner = &*self.inner;
@@ -183,7 +184,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.process_events`, from 3.16 on.
+    /// `loop.process_events`, in `asyncio/base_events.py`, from 3.16 on.
     pub fn process_events(&self) {
         self.inner.let_time_pass();
     }
@@ -196,7 +197,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.process_ready`, from 3.16 on.
+    /// `loop.process_ready`, in `asyncio/base_events.py`, from 3.16 on.
     pub fn process_ready(&self) {
         self.assert_open("it cannot be run");
         let _entered = self.enter_nested();

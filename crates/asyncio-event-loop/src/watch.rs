@@ -80,9 +80,32 @@ impl EventLoop {
     ///
     /// When the loop is closed.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use asyncio_event_loop::{get_running_loop, run};
+    /// use asyncio_executor::Future;
+    ///
+    /// let (near, mut far) = UnixStream::pair()?;
+    /// run(async {
+    ///     let readable = Future::new();
+    ///     let inner = readable.clone();
+    ///     let this = get_running_loop();
+    ///     // Called in each turn as long as nobody reads.
+    ///     this.add_reader(&near, move || drop(inner.set_result(())))?;
+    ///     far.write_all(b"x")?;
+    ///     readable.await;
+    ///     assert!(this.remove_reader(&near));
+    ///     Ok::<_, std::io::Error>(())
+    /// })?;
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
     /// # In Python
     ///
-    /// `loop.add_reader`.
+    /// `loop.add_reader`, in `asyncio/selector_events.py`.
     #[track_caller]
     pub fn add_reader(&self, fd: impl AsFd, f: impl FnMut() + 'static) -> io::Result<()> {
         self.add(fd.as_fd().as_raw_fd(), Direction::Read, Location::caller(), Box::new(f))
@@ -100,7 +123,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.add_writer`.
+    /// `loop.add_writer`, in `asyncio/selector_events.py`.
     #[track_caller]
     pub fn add_writer(&self, fd: impl AsFd, f: impl FnMut() + 'static) -> io::Result<()> {
         self.add(fd.as_fd().as_raw_fd(), Direction::Write, Location::caller(), Box::new(f))
@@ -110,7 +133,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.remove_reader`.
+    /// `loop.remove_reader`, in `asyncio/selector_events.py`.
     pub fn remove_reader(&self, fd: impl AsFd) -> bool {
         self.remove(fd.as_fd().as_raw_fd(), Direction::Read)
     }
@@ -119,7 +142,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.remove_writer`.
+    /// `loop.remove_writer`, in `asyncio/selector_events.py`.
     pub fn remove_writer(&self, fd: impl AsFd) -> bool {
         self.remove(fd.as_fd().as_raw_fd(), Direction::Write)
     }

@@ -19,7 +19,7 @@ use crate::current;
 use crate::done::Watcher;
 use crate::executor::Fault;
 use crate::list::{Linked, Links};
-use crate::scope::ScopeBase;
+use crate::scope::{Request, ScopeBase};
 use crate::task::handle::TaskHandle;
 use crate::task::header::TaskRef;
 
@@ -27,7 +27,7 @@ use crate::task::header::TaskRef;
 ///
 /// For combinators: a `Future`, a `gather`, a `shield`.
 pub trait Awaitee {
-    /// Whether it is done, so that nobody waits for it any more.
+    /// Whether it is done, so that nobody waits for it any more. When it comes to be done, it wakes who awaits it.
     ///
     /// This and [`accepts`](Awaitee::accepts) are asked while scopes are being walked, and must do nothing but look: the
     /// process is aborted if they poll or drop anything that is suspended.
@@ -57,7 +57,7 @@ pub trait Observable: Awaitee {
 pub(crate) enum Forwarded {
     /// Take it there.
     To(Target),
-    /// What is awaited is done: raise.
+    /// What is awaited is done, or not awaited any more: raise.
     Done,
     /// What is awaited is not done, but takes no requests: it will be done soon.
     Refused,
@@ -112,7 +112,7 @@ impl Forward {
         while let Some(step) = self.stack.pop() {
             let mark = self.stack.len();
             match step {
-                Step::Request(Target::Task(task), error) => self.request(task, &error),
+                Step::Request(Target::Task(task), error) => self.request(&task, &error),
                 Step::Request(Target::Other(other), error) => {
                     let cancel = || {
                         if other.accepts() {
@@ -131,7 +131,7 @@ impl Forward {
     }
 
     /// Makes a request of a task. One that comes back to a task by way of what that waits for stays there.
-    fn request(&mut self, task: TaskRef, error: &CancelledError) {
+    pub(crate) fn request(&mut self, task: &TaskRef, error: &CancelledError) {
         if task.state.is_forwarding() {
             task.take_request_back(error, self);
             return;
@@ -141,7 +141,7 @@ impl Forward {
         if self.stack.len() > mark {
             task.state.set_forwarding();
             // The last of what was passed on, once it is in order.
-            self.stack.push(Step::Leave(task));
+            self.stack.push(Step::Leave(task.clone()));
         }
     }
 }
@@ -163,8 +163,8 @@ pub(crate) struct Link {
     scope: Cell<*const ScopeBase>,
     /// Whether it is the link in a task's header.
     of_task: bool,
-    /// Whether a request was forwarded along this link.
-    forwarded: Cell<bool>,
+    /// The last request that was forwarded along this link. Boxed, since every task has a link.
+    forwarded: Cell<Option<Box<Request>>>,
     /// The poll of the scope in which the link was attached last.
     seen: Cell<u32>,
     /// Whether it was polled with the waker of the scope's task. Such a wait is polled each time that its scope is, or
@@ -189,7 +189,7 @@ impl Link {
             links: Links::new(),
             scope: Cell::new(ptr::null()),
             of_task,
-            forwarded: Cell::new(false),
+            forwarded: Cell::new(None),
             seen: Cell::new(0),
             direct: Cell::new(false),
         }
@@ -221,9 +221,9 @@ impl Link {
         }
     }
 
-    /// Ends the wait: whether a request went along it is forgotten.
+    /// Ends the wait without an outcome. That a request went along it is forgotten.
     pub(crate) fn detach(&self) {
-        self.forwarded.set(false);
+        drop(self.forwarded.take());
         let scope = self.scope.replace(ptr::null());
         // SAFETY: a scope detaches its links before it goes away, so the pointer is valid.
         if let Some(scope) = unsafe { scope.as_ref() } {
@@ -242,16 +242,64 @@ impl Link {
     }
 
     /// Whether a request went along this link.
-    pub(crate) fn forwarded(&self) -> bool {
-        self.forwarded.get()
+    fn forwarded(&self) -> bool {
+        let request = self.forwarded.take();
+        let forwarded = request.is_some();
+        self.forwarded.set(request);
+        forwarded
     }
 
-    /// Where a request goes that is forwarded along this link, which is marked if it goes anywhere.
+    /// Ends the wait with an outcome, which the awaiter takes. Returns whether a request went along it.
+    pub(crate) fn finish(&self) -> bool {
+        let request = self.forwarded.take();
+        // SAFETY: as in `detach`.
+        if let (Some(request), Some(scope)) = (&request, unsafe { self.scope.get().as_ref() }) {
+            scope.note_heard(request);
+        }
+        self.detach();
+        request.is_some()
+    }
+
+    /// Takes the request that went along this link, if the wait is over and nobody has taken the outcome. Otherwise says
+    /// in `waiting` if there is one.
     ///
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn forward(link: *const Self) -> Forwarded {
+    pub(crate) unsafe fn take_unheard(link: *const Self, waiting: &mut bool) -> Option<Box<Request>> {
+        // SAFETY: a member of a list is valid.
+        let this = unsafe { &*link };
+        let request = this.forwarded.take()?;
+        // SAFETY: by the caller's promise.
+        if matches!(unsafe { Self::forwardable(link) }, Forwarded::Done) {
+            return Some(request);
+        }
+        this.forwarded.set(Some(request));
+        *waiting = true;
+        None
+    }
+
+    /// Where a request goes that is forwarded along this link, which keeps a copy if it goes anywhere.
+    ///
+    /// # Safety
+    ///
+    /// `link` is a pointer from a scope's list.
+    pub(crate) unsafe fn forward(link: *const Self, request: &Request) -> Forwarded {
+        // SAFETY: by the caller's promise.
+        let forwarded = unsafe { Self::forwardable(link) };
+        if matches!(forwarded, Forwarded::To(_)) {
+            // SAFETY: a member of a list is valid.
+            unsafe { &*link }.forwarded.set(Some(Box::new(request.clone())));
+        }
+        forwarded
+    }
+
+    /// Where a request would go.
+    ///
+    /// # Safety
+    ///
+    /// As for `forward`.
+    unsafe fn forwardable(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
         let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done };
         let (done, accepts) = match &target {
@@ -261,15 +309,11 @@ impl Link {
                 (other.is_done(), other.accepts())
             }
         };
-        if done {
-            return Forwarded::Done;
+        match (done, accepts) {
+            (true, _) => Forwarded::Done,
+            (false, true) => Forwarded::To(target),
+            (false, false) => Forwarded::Refused,
         }
-        if !accepts {
-            return Forwarded::Refused;
-        }
-        // SAFETY: a member of a list is valid.
-        unsafe { &*link }.forwarded.set(true);
-        Forwarded::To(target)
     }
 
     /// What is awaited, if it still is.
@@ -356,6 +400,12 @@ impl AwaitLink {
         // SAFETY: the node is boxed, and `drop` detaches it. The pointer is to the whole node, whose first field is the
         // link.
         unsafe { Link::attach(node.cast(), waker) };
+    }
+
+    /// Ends the wait with an outcome, which the awaiter takes: call it instead of dropping the link. Returns whether a
+    /// request for cancellation went along it, which is thereby used up.
+    pub fn finish(self) -> bool {
+        self.node.link.finish()
     }
 
     /// Whether a request for cancellation went along this link.

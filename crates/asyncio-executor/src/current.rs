@@ -21,6 +21,7 @@ pub(crate) struct Current {
     pub(crate) walking: Cell<bool>,
     tasks_made: Cell<u64>,
     callbacks_made: Cell<u64>,
+    requests_made: Cell<u32>,
 }
 
 thread_local! {
@@ -40,6 +41,7 @@ thread_local! {
             walking: Cell::new(false),
             tasks_made: Cell::new(0),
             callbacks_made: Cell::new(0),
+            requests_made: Cell::new(0),
         }
     };
 }
@@ -72,6 +74,15 @@ pub(crate) fn next_callback_id() -> u64 {
         let id = current.callbacks_made.get() + 1;
         current.callbacks_made.set(id);
         id
+    })
+}
+
+/// The number of the next request for cancellation: never zero, and not used again before long.
+pub(crate) fn next_request_serial() -> u32 {
+    with(|current| {
+        let serial = current.requests_made.get().wrapping_add(1).max(1);
+        current.requests_made.set(serial);
+        serial
     })
 }
 

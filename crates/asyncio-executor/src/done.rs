@@ -201,6 +201,12 @@ impl Completion {
         self.list.remove_watcher(watcher);
     }
 
+    /// Tells `watcher` in an entry of the ready queue that is scheduled now: what it watches is done already.
+    pub(crate) fn notify(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.note_home();
+        self.schedule(Waiter::Watch(watcher, index), Location::caller());
+    }
+
     pub(crate) fn push_callback(&self, id: CallbackId, f: Box<dyn FnOnce()>) {
         self.note_home();
         self.list.push(Waiter::Callback(id, f));
@@ -218,7 +224,8 @@ impl Completion {
 
     /// Wakes the awaiters, and schedules watchers and callbacks, in the order in which they came.
     ///
-    /// Without a loop there is no queue for watchers and callbacks: they are dropped.
+    /// Without a loop there is no queue: watchers are told at once, so that a combinator works under another executor, and
+    /// callbacks, which were added in a loop that is gone, are dropped.
     #[track_caller]
     pub fn finish(&self) {
         let location = Location::caller();
@@ -238,12 +245,16 @@ impl Completion {
             }
         };
         let home = self.home.take();
+        let home_is_none = home.is_none();
         match &home {
             Some(shared) => shared.with_home(schedule),
             None => with_current(&mut schedule).unwrap_or(()),
         }
         self.home.set(home);
-        drop_contained(waiter);
+        match waiter {
+            Some(watch @ Waiter::Watch(..)) if home_is_none => watch.run(),
+            waiter => drop_contained(waiter),
+        }
     }
 }
 

@@ -143,6 +143,21 @@ impl<T: 'static> Future<T> {
 }
 
 impl<T> Future<T> {
+    /// Tells `watcher` when the future is done, with `index`. For combinators. If it is done already, the notice is
+    /// scheduled now.
+    pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        if matches!(*self.inner.state.borrow(), State::Pending) {
+            self.inner.done.watch(watcher, index);
+        } else {
+            self.inner.done.notify(watcher, index);
+        }
+    }
+
+    /// Undoes [`Future::watch`], unless the notice is on its way.
+    pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
+        self.inner.done.unwatch(watcher);
+    }
+
     /// The future as something that can be watched and cancelled. For combinators.
     #[must_use]
     pub fn observable(&self) -> Rc<dyn Observable> {
@@ -205,11 +220,11 @@ impl<T: Clone + 'static> std::future::Future for Future<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match self.result() {
             Ok(value) => {
-                self.link = None;
+                self.link.take().map(AwaitLink::finish);
                 Poll::Ready(value)
             }
             Err(TaskError::Cancelled(error)) => {
-                self.link = None;
+                self.link.take().map(AwaitLink::finish);
                 scope::raise(error);
                 Poll::Pending
             }

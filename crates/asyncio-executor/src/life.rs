@@ -330,11 +330,16 @@ impl Inbox {
     /// Whether there is something to take: a hint, exact only when no other thread pushes.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.load(Relaxed).is_null()
+        let head = self.head.load(Relaxed);
+        head.is_null() || head == closed()
     }
 
     /// Takes all that was pushed. Owner only. Returns the oldest; follow [`Life::next`] before settling each.
     pub(crate) fn take(&self) -> *const Life {
+        // Only the owner closes it, so it stays as it is between this look and the swap.
+        if self.is_empty() {
+            return ptr::null();
+        }
         // Acquire pairs with the release in `push`.
         reversed(self.head.swap(ptr::null_mut(), Acquire))
     }

@@ -13,6 +13,11 @@
 //! * `Pending`: delivered here, to be raised by the next poll. Never withdrawn. The probe of the scope says "cancelled".
 //! * `Raised`: raised by code inside the scope in the poll that is going on.
 //!
+//! A request is used up when the task *hears* of it at one place: a scope raises it, or what it was forwarded to has an
+//! outcome that is taken. What nobody is awaiting any more, though it is still there (a future that was awaited by
+//! reference), does not hear: after the poll that should have reached it, the request goes one scope out
+//! ([`ScopeBase::escalate`]) or is delivered where it was forwarded ([`ScopeBase::reclaim`]).
+//!
 //! Rules, on which the `SAFETY` comments rest:
 //!
 //! 1. A [`ScopeNode`] is pinned from its first poll on. Its destructor takes it out of the tree, and takes its children
@@ -42,11 +47,20 @@ use crate::list::{Linked, Links, List};
 use crate::scope_key::ScopeKey;
 use crate::task::header::{Borrowed, Header, TaskRef};
 
-/// A request for cancellation and the scope it was made for.
-struct Request {
+/// A request for cancellation and the scope it was made of.
+#[derive(Clone)]
+pub(crate) struct Request {
     error: CancelledError,
     /// Compared, never followed.
     origin: *const ScopeBase,
+    /// Tells it from others, also when it was delivered to several scopes.
+    serial: u32,
+}
+
+impl Request {
+    fn new(error: CancelledError, origin: *const ScopeBase) -> Self {
+        Self { error, origin, serial: current::next_request_serial() }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,7 +174,7 @@ impl ScopeBase {
 
     /// Takes the request that came as a flag.
     pub(crate) fn take_flag(&self) -> Option<CancelledError> {
-        self.take(Mail::Flag).map(|request| request.error)
+        self.take(Mail::Flag).filter(|request| !self.is_heard(request)).map(|request| request.error)
     }
 
     pub(crate) fn has_flag(&self) -> bool {
@@ -169,7 +183,9 @@ impl ScopeBase {
 
     /// Takes the request that is to be raised here.
     pub(crate) fn take_pending(&self) -> Option<CancelledError> {
-        self.take(Mail::Pending).map(|request| request.error)
+        let request = self.take(Mail::Pending)?;
+        self.note_heard(&request);
+        Some(request.error)
     }
 
     /// Takes what was raised inside during the poll that just ended.
@@ -177,75 +193,73 @@ impl ScopeBase {
         self.take(Mail::Raised).map(|request| request.error)
     }
 
-    /// Records a request made while the task is running, queued, or not started: the last one counts.
-    pub(crate) fn flag(&self, error: CancelledError) {
-        if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
-            self.put(Mail::Flag, Request { error, origin: self });
-        }
+    /// Notes that code of the task gets to know of a request: it is used up, wherever else it was delivered.
+    pub(crate) fn note_heard(&self, request: &Request) {
         if let Some(task) = self.task() {
-            task.set_flagged();
+            task.heard.set(request.serial);
         }
     }
 
-    /// Hands a request over from a scope inside that is going away with it.
+    fn is_heard(&self, request: &Request) -> bool {
+        self.task().is_some_and(|task| task.heard.get() == request.serial)
+    }
+
+    /// Hands a request over from a scope inside that is going away, unless the task has heard of it elsewhere.
     fn pass_on(&self, request: Request) {
+        if matches!(self.mail.get(), Mail::Empty | Mail::Flag) && !self.is_heard(&request) {
+            self.put(Mail::Flag, request);
+            if let Some(task) = self.task() {
+                task.set_flagged();
+            }
+        }
+    }
+
+    /// Makes a request of this scope, whose node is `node` unless it is a root: a flag if its task is awake, of which
+    /// the last one counts; else delivered to its leaves.
+    pub(crate) fn request(&self, error: CancelledError, node: Option<&ScopeNode>, forward: &mut Forward) {
+        let request = Request::new(error, self);
+        let Some(task) = self.task().filter(|task| task.is_awake()) else {
+            self.deliver(&request, node, forward);
+            return;
+        };
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
             self.put(Mail::Flag, request);
         }
-        if let Some(task) = self.task() {
-            task.set_flagged();
-        }
+        task.set_flagged();
     }
 
-    /// Makes a request of this scope: a flag if its task is awake, else delivered to its leaves.
-    pub(crate) fn request(&self, error: CancelledError, forward: &mut Forward) {
-        if self.task().is_some_and(|task| task.is_awake()) {
-            self.flag(error);
-        } else {
-            self.deliver(&error, forward);
-        }
-    }
-
-    /// Delivers `error` to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
-    fn deliver(&self, error: &CancelledError, forward: &mut Forward) {
-        self.deliver_from(error, self, None, forward);
-    }
-
-    /// Like `deliver`, without forwarding.
-    pub(crate) fn deliver_here(&self, error: &CancelledError, forward: &mut Forward) {
-        self.for_each_leaf(None, &mut |leaf, node| leaf.make_pending(error, self, node, forward));
-    }
-
-    fn deliver_from(
-        &self,
-        error: &CancelledError,
-        origin: *const ScopeBase,
-        node: Option<&ScopeNode>,
-        forward: &mut Forward,
-    ) {
+    /// Delivers a request to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
+    fn deliver(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         self.for_each_leaf(node, &mut |leaf, node| {
             let (mut accepted, mut refused) = (false, false);
             leaf.waits.for_each_ptr(|link| {
                 // SAFETY: `link` comes from the list.
-                match unsafe { Link::forward(link) } {
+                match unsafe { Link::forward(link, request) } {
                     Forwarded::To(target) => {
                         accepted = true;
-                        forward.push(target, error);
+                        forward.push(target, &request.error);
                     }
                     Forwarded::Refused => refused = true,
                     Forwarded::Done => {}
                 }
             });
             if accepted {
-                return;
-            }
-            if refused {
+                if let Some(task) = leaf.task() {
+                    task.state.set_forwarded();
+                }
+            } else if refused {
                 // What is awaited is about to end and wakes the task then: the request waits for that.
-                leaf.pass_on(Request { error: error.clone(), origin });
+                leaf.pass_on(request.clone());
             } else {
-                leaf.make_pending(error, origin, node, forward);
+                leaf.make_pending(request, node, forward);
             }
         });
+    }
+
+    /// Makes a request of a root scope and delivers it without forwarding.
+    pub(crate) fn request_here(&self, error: CancelledError, forward: &mut Forward) {
+        let request = Request::new(error, self);
+        self.for_each_leaf(None, &mut |leaf, node| leaf.make_pending(&request, node, forward));
     }
 
     /// Calls `visit` for the innermost scopes that are being awaited, with their nodes unless that is a root.
@@ -263,15 +277,9 @@ impl ScopeBase {
     }
 
     /// Delivers a request here: the next poll raises it. It has to come, so the task is scheduled.
-    fn make_pending(
-        &self,
-        error: &CancelledError,
-        origin: *const ScopeBase,
-        node: Option<&ScopeNode>,
-        forward: &mut Forward,
-    ) {
+    fn make_pending(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
-            self.put(Mail::Pending, Request { error: error.clone(), origin });
+            self.put(Mail::Pending, request.clone());
         }
         if let Some(task) = self.task() {
             task.delivered();
@@ -299,25 +307,42 @@ impl ScopeBase {
         found
     }
 
-    /// Requests that were delivered in a poll, to scopes that this poll did not reach, go one scope out. Returns whether
-    /// there were any.
-    pub(crate) fn escalate(&self, forward: &mut Forward) -> bool {
+    /// Requests that were delivered to scopes that the poll after that did not reach go one scope out, unless the task has
+    /// heard of them elsewhere. Returns whether there were any.
+    pub(crate) fn escalate(&self, node: Option<&ScopeNode>, forward: &mut Forward) -> bool {
         let mut found = None;
         self.children.for_each(|child| {
-            if child.base.mail.get() == Mail::Pending {
+            if let Some(request) = child.base.take(Mail::Pending) {
                 child.base.stale.set(true);
-                if let Some(request) = child.base.take(Mail::Pending) {
+                if !self.is_heard(&request) {
                     found = Some(request);
                 }
             }
         });
         if let Some(request) = found {
-            self.deliver_from(&request.error, request.origin, None, forward);
+            self.deliver(&request, node, forward);
             return true;
         }
         let mut any = false;
-        self.children.for_each(|child| any |= child.base.escalate(forward));
+        self.children.for_each(|child| any |= child.base.escalate(Some(child), forward));
         any
+    }
+
+    /// Requests that were forwarded along waits that are not awaited any more are delivered where they were forwarded.
+    /// Returns whether other waits have requests forwarded along them.
+    pub(crate) fn reclaim(&self, node: Option<&ScopeNode>, forward: &mut Forward) -> bool {
+        let mut waiting = false;
+        let mut found = None;
+        self.waits.for_each_ptr(|link| {
+            // SAFETY: `link` comes from the list.
+            let unheard = unsafe { Link::take_unheard(link, &mut waiting) };
+            found = found.take().or(unheard);
+        });
+        if let Some(request) = found.filter(|request| !self.is_heard(request)) {
+            self.deliver(&request, node, forward);
+        }
+        self.children.for_each(|child| waiting |= child.base.reclaim(Some(child), forward));
+        waiting
     }
 
     /// Withdraws every request that is still a flag, here and below: `uncancel` came to zero.
@@ -327,16 +352,11 @@ impl ScopeBase {
     }
 
     /// Delivers every request in the tree that is still a flag, outer scopes first.
-    pub(crate) fn deliver_flags(&self, forward: &mut Forward) {
-        if let Some(request) = self.take(Mail::Flag) {
-            self.deliver_from(&request.error, request.origin, None, forward);
+    pub(crate) fn deliver_flags(&self, node: Option<&ScopeNode>, forward: &mut Forward) {
+        if let Some(request) = self.take(Mail::Flag).filter(|request| !self.is_heard(request)) {
+            self.deliver(&request, node, forward);
         }
-        self.children.for_each(|child| {
-            if let Some(request) = child.base.take(Mail::Flag) {
-                child.base.deliver_from(&request.error, request.origin, Some(child), forward);
-            }
-            child.base.deliver_flags(forward);
-        });
+        self.children.for_each(|child| child.base.deliver_flags(Some(child), forward));
     }
 
     /// Calls `visit` for what is awaited in this scope and the scopes inside.
@@ -491,7 +511,7 @@ impl ScopeNode {
         {
             task.count_request();
         }
-        self.base.request(error, forward);
+        self.base.request(error, Some(self), forward);
         if self.base.has_flag() {
             self.collect_waker(forward);
         }
@@ -580,6 +600,7 @@ impl Scope {
     /// Its next poll puts it under the scope that polls it then. Its key stays.
     pub fn detach(self: Pin<&Self>) {
         let node = self.node();
+        node.hand_over(node.base.take_unheard(Some(&Kept { scope: &node.base, outer: None })));
         node.unlink();
         node.base.set_tasks(ptr::null());
     }
@@ -641,7 +662,7 @@ pub fn raise(error: CancelledError) {
     };
     if scope.mail.get() != Mail::Raised {
         // A flag that was on its way is delivered by this raise, as one.
-        scope.put(Mail::Raised, Request { error, origin: scope });
+        scope.put(Mail::Raised, Request::new(error, scope));
     }
 }
 

@@ -25,6 +25,8 @@ pub struct ScopeKey {
 struct Slot {
     generation: u32,
     scope: *const ScopeNode,
+    /// Whether a request was made by this key.
+    used: bool,
 }
 
 pub(crate) struct Table {
@@ -47,12 +49,13 @@ impl ScopeKey {
     pub(crate) fn issue(scope: &ScopeNode) -> Self {
         with(|table| {
             let index = table.free.pop().unwrap_or_else(|| {
-                table.slots.push(Slot { generation: 0, scope: ptr::null() });
+                table.slots.push(Slot { generation: 0, scope: ptr::null(), used: false });
                 // Four billion suspended timeouts do not fit in memory.
                 u32::try_from(table.slots.len() - 1).expect("more than 2^32 scopes have a key at once")
             });
             let slot = &mut table.slots[index as usize];
             slot.scope = scope;
+            slot.used = false;
             Self { index, generation: slot.generation, _thread: PhantomData }
         })
         .unwrap_or(Self { index: u32::MAX, generation: u32::MAX, _thread: PhantomData })
@@ -82,6 +85,16 @@ impl ScopeKey {
         self.request(error, false)
     }
 
+    /// Whether a request was made by this key. `false` once the scope is over.
+    #[must_use]
+    pub fn is_used(self) -> bool {
+        with(|table| {
+            let slot = table.slots.get(self.index as usize);
+            slot.is_some_and(|slot| slot.generation == self.generation && slot.used)
+        })
+        .unwrap_or(false)
+    }
+
     /// Another key for the same scope; this one names nothing from now on. `None` if the scope is over.
     #[must_use]
     pub fn renew(self) -> Option<Self> {
@@ -109,6 +122,7 @@ impl ScopeKey {
         let scope = self.find();
         // SAFETY: the generation matches, so the scope has not revoked its key: it is alive and pinned.
         let Some(scope) = (unsafe { scope.as_ref() }) else { return false };
+        with(|table| table.slots[self.index as usize].used = true);
         let mut forward = Forward::new();
         scope.cancel(error, count, &mut forward);
         // The scope is not used from here on: what follows may run the code of others.

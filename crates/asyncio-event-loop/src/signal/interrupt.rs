@@ -15,20 +15,26 @@ use crate::event_loop::EventLoop;
 /// What SIGINT does to one run.
 pub(super) struct State {
     main: TaskHandle,
+    /// One came, and cancelled the main task.
     came: Cell<bool>,
+    /// One came when the main task was done.
+    late: Cell<bool>,
 }
 
 impl State {
     pub(super) fn interrupt(&self) {
-        if self.came.replace(true) || self.main.done() {
+        if self.main.done() {
+            self.late.set(true);
+        } else if self.came.replace(true) {
             die_of_sigint();
+        } else {
+            self.main.cancel_for(&CancelledError::new(CancelKind::Signal));
         }
-        self.main.cancel_for(&CancelledError::new(CancelKind::Signal));
     }
 
     /// Whether the first one came: there is nothing more to do for it.
     pub(super) fn came(&self) -> bool {
-        self.came.get()
+        self.came.get() || self.late.get()
     }
 }
 
@@ -44,7 +50,7 @@ impl Interrupt {
         if !handler::is_main_thread() || !handler::is_default(libc::SIGINT) {
             return None;
         }
-        let state = Rc::new(State { main: main.clone(), came: Cell::new(false) });
+        let state = Rc::new(State { main: main.clone(), came: Cell::new(false), late: Cell::new(false) });
         let added = this
             .inner
             .signals
@@ -57,10 +63,10 @@ impl Interrupt {
     /// that; or it came while the main task made its last steps, too late to cancel it, and must not get lost.
     pub(crate) fn ended(&self, main: &TaskHandle) -> bool {
         if main.cancelled() {
-            self.state.came() && main.uncancel() == 0
+            self.state.came.get() && main.uncancel() == 0
         } else {
-            let ours = !self.this.inner.signals.has_users(libc::SIGINT);
-            main.done() && !main.panicked() && ours && handler::take(libc::SIGINT)
+            let unseen = !self.this.inner.signals.has_users(libc::SIGINT) && handler::take(libc::SIGINT);
+            main.done() && !main.panicked() && (unseen || self.state.late.get())
         }
     }
 }

@@ -52,6 +52,19 @@ pub struct Signal {
 ///
 /// Without a running event loop.
 ///
+/// # Examples
+///
+/// ```standalone_crate
+/// asyncio_event_loop::run(async {
+///     let mut reload = asyncio_event_loop::signal(1)?; // SIGHUP
+///     let ourselves = std::process::id().to_string();
+///     std::process::Command::new("kill").args(["-HUP", &ourselves]).spawn()?.wait()?;
+///     reload.recv().await;
+///     Ok::<_, std::io::Error>(())
+/// })?;
+/// # Ok::<_, std::io::Error>(())
+/// ```
+///
 /// # In Python
 ///
 /// There is none: it is `loop.add_signal_handler` with an `asyncio.Event`.

@@ -122,7 +122,7 @@ unsafe fn discard(node: NonNull<Node>) {
     let task = unsafe { TaskRef::from_raw(node.cast()) };
     task.state.transition_from_queue();
     if task.is_done() {
-        step::drop_waiters(&task);
+        step::discard_notices(&task);
     }
 }
 

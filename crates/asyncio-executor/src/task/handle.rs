@@ -113,7 +113,7 @@ impl<T> Task<T> {
     /// Waits as `Join` does: `forwarded` says whether a request for cancellation was passed on by this wait.
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T, TaskError>, bool)> {
         if self.task.is_done() {
-            let forwarded = self.task.link.forwarded();
+            let forwarded = self.task.link.finish();
             let outcome = self.try_result().unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
             return Poll::Ready((outcome, forwarded));
         }

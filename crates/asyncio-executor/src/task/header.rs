@@ -51,6 +51,8 @@ pub(crate) struct Header {
     pub(crate) shared: NonNull<Shared>,
     pub(crate) state: State,
     cancelling: Cell<u32>,
+    /// The last request that code of the task got to know of.
+    pub(crate) heard: Cell<u32>,
     pub(crate) all: Links<Header>,
     pub(crate) id: u64,
     pub(crate) location: &'static Location<'static>,
@@ -86,6 +88,7 @@ impl Header {
             shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc is never null"),
             state: State::new(queued),
             cancelling: Cell::new(0),
+            heard: Cell::new(0),
             all: Links::new(),
             id: current::next_task_id(),
             location,
@@ -282,14 +285,14 @@ impl TaskRef {
         self.state.set_quiet_if_done();
         if !self.state.is_done() {
             self.count_request();
-            self.scope.request(error.clone(), forward);
+            self.scope.request(error.clone(), None, forward);
         }
     }
 
     /// Takes a request that this task has passed on and that came back to it: tasks wait for one another in a circle.
     pub(crate) fn take_request_back(&self, error: &CancelledError, forward: &mut Forward) {
         if !self.state.is_done() {
-            self.scope.deliver_here(error, forward);
+            self.scope.request_here(error.clone(), forward);
         }
     }
 
@@ -297,7 +300,7 @@ impl TaskRef {
     pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
         let accepts = !self.state.is_done();
         let mut forward = Forward::new();
-        self.take_request(error, &mut forward);
+        forward.request(self, error);
         forward.run();
         accepts
     }

@@ -137,7 +137,7 @@ impl<T: Clone> Future for SharedTask<T> {
                 Poll::Pending
             }
             Some(outcome) => {
-                self.link = None;
+                self.link.take().map(AwaitLink::finish);
                 match outcome {
                     Ok(value) => Poll::Ready(value),
                     Err(TaskError::Cancelled(error)) => {

@@ -24,6 +24,10 @@ const FLAGGED: u32 = 1 << 8;
 const DELIVERED: u32 = 1 << 9;
 /// A request that was made of it is being passed on to what it waits for.
 const FORWARDING: u32 = 1 << 11;
+/// A request went along a wait of it, whose outcome has not been taken.
+const FORWARDED: u32 = 1 << 12;
+/// It is done, and some watchers or callbacks are in entries of the queue that are not its own.
+const TELLING: u32 = 1 << 13;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
 
@@ -40,6 +44,7 @@ pub(crate) enum End {
 pub(crate) struct Attention {
     pub(crate) flagged: bool,
     pub(crate) delivered: bool,
+    pub(crate) forwarded: bool,
 }
 
 pub(crate) struct State(Cell<u32>);
@@ -140,8 +145,11 @@ impl State {
     pub(crate) fn transition_to_suspended(&self) -> Option<Attention> {
         let old = self.0.get();
         self.0.set(old & !RUNNING);
-        (old & (FLAGGED | DELIVERED) != 0)
-            .then_some(Attention { flagged: old & FLAGGED != 0, delivered: old & DELIVERED != 0 })
+        (old & (FLAGGED | DELIVERED | FORWARDED) != 0).then_some(Attention {
+            flagged: old & FLAGGED != 0,
+            delivered: old & DELIVERED != 0,
+            forwarded: old & FORWARDED != 0,
+        })
     }
 
     /// The task ends. It leaves the queue in name: an entry that is there finds it done.
@@ -151,7 +159,7 @@ impl State {
             End::Cancelled => DONE | CANCELLED,
             End::Panicked => DONE | PANICKED,
         };
-        self.0.set((self.0.get() & !(RUNNING | FLAGGED | DELIVERED)) | bits);
+        self.0.set((self.0.get() & !(RUNNING | FLAGGED | DELIVERED | FORWARDED)) | bits);
     }
 
     pub(crate) fn set_flagged(&self) {
@@ -187,6 +195,27 @@ impl State {
             self.set(TAKEN);
             true
         }
+    }
+
+    /// Whether somebody who is to be told has not run yet and may look at the outcome.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.has(TELLING | QUEUED)
+    }
+
+    pub(crate) fn set_telling(&self) {
+        self.set(TELLING);
+    }
+
+    pub(crate) fn clear_telling(&self) {
+        self.clear(TELLING);
+    }
+
+    pub(crate) fn set_forwarded(&self) {
+        self.set(FORWARDED);
+    }
+
+    pub(crate) fn clear_forwarded(&self) {
+        self.clear(FORWARDED);
     }
 
     pub(crate) fn is_forwarding(&self) -> bool {

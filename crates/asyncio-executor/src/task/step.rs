@@ -5,6 +5,7 @@
 //! done; it sets `RUNNING` for that time, and a task that is running is never stepped again (it may be queued).
 
 use std::ptr;
+use std::rc::Rc;
 use std::task::Context;
 
 use asyncio_context::take_wait;
@@ -76,7 +77,7 @@ fn advance(task: &TaskRef, first: bool) -> Option<End> {
         }
     } else if task.state.take_flagged() {
         let mut forward = Forward::new();
-        task.scope.deliver_flags(&mut forward);
+        task.scope.deliver_flags(None, &mut forward);
         forward.run();
     }
     match task.scope.take_pending() {
@@ -146,17 +147,16 @@ fn suspend(task: &TaskRef, attention: Attention) {
         // Its next step delivers what is still a flag, and may reach what this one did not.
         return;
     }
-    if attention.flagged && task.state.take_flagged() {
-        let mut forward = Forward::new();
-        task.scope.deliver_flags(&mut forward);
-        forward.run();
-    } else if attention.delivered {
-        let mut forward = Forward::new();
-        if !task.scope.escalate(&mut forward) {
-            task.state.clear_delivered();
-        }
-        forward.run();
+    let mut forward = Forward::new();
+    if attention.forwarded && !task.scope.reclaim(None, &mut forward) {
+        task.state.clear_forwarded();
     }
+    if attention.flagged && task.state.take_flagged() {
+        task.scope.deliver_flags(None, &mut forward);
+    } else if attention.delivered && !task.scope.escalate(None, &mut forward) {
+        task.state.clear_delivered();
+    }
+    forward.run();
 }
 
 /// The task is over: everybody who waits is told, in the order in which they came.
@@ -174,35 +174,57 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
         None => dispatch(task),
         Some(Waiter::Awaiter(_, waker)) => wake(waker),
         Some(waiter) => {
-            queue_notices(task, std::iter::once(waiter), &mut false);
+            queue_notices(task, std::iter::once(waiter), &mut Notices::default());
         }
     }
-    if !task.state.has_handle() && !task.state.is_queued() {
-        discard_output(task);
-    }
+    told(task);
     // SAFETY: the alive reference, which is given back exactly here.
     drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
 }
 
 /// Wakes awaiters and queues watchers and callbacks, in order. A run of those shares one entry of the ready queue.
 fn dispatch(task: &TaskRef) {
-    let mut own_entry_used = false;
+    let mut notices = Notices::default();
     let mut run = Vec::new();
     for waiter in task.done.take() {
         match waiter {
             Waiter::Awaiter(_, waker) => {
-                queue_notices(task, run.drain(..), &mut own_entry_used);
+                queue_notices(task, run.drain(..), &mut notices);
                 wake(waker);
             }
             other => run.push(other),
         }
     }
-    queue_notices(task, run.drain(..), &mut own_entry_used);
+    queue_notices(task, run.drain(..), &mut notices);
+}
+
+/// The entries of the queue in which watchers and callbacks of a task that has just ended are to run.
+#[derive(Default)]
+struct Notices {
+    own_entry_used: bool,
+    others: Option<Rc<Telling>>,
+}
+
+/// Held by entries other than the task's own: watchers may look at an outcome that nobody can take, until the last one ran.
+struct Telling(TaskRef);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.state.clear_telling();
+        told(&self.0);
+    }
+}
+
+/// Drops an outcome that nobody can take, once all who were to be told of the end have been.
+fn told(task: &TaskRef) {
+    if !task.state.has_handle() && !task.state.is_telling() {
+        discard_output(task);
+    }
 }
 
 /// Queues watchers and callbacks of a task that has just ended: in the task's own entry of the ready queue, which needs
 /// no allocation, the first time, unless it is still there for a step that will not take place.
-fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>, own_entry_used: &mut bool) {
+fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>, notices: &mut Notices) {
     if waiters.len() == 0 {
         return;
     }
@@ -211,13 +233,18 @@ fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>,
         waiters.for_each(drop_contained);
         return;
     };
-    if !*own_entry_used && task.state.transition_to_notifying() {
-        *own_entry_used = true;
+    if !notices.own_entry_used && task.state.transition_to_notifying() {
+        notices.own_entry_used = true;
         waiters.for_each(|waiter| task.done.push(waiter));
         task.push();
     } else {
+        task.state.set_telling();
+        let telling = notices.others.get_or_insert_with(|| Rc::new(Telling(task.clone()))).clone();
         let waiters: Vec<Waiter> = waiters.collect();
-        callback::schedule(home, None, task.location, move || waiters.into_iter().for_each(run_waiter));
+        callback::schedule(home, None, task.location, move || {
+            waiters.into_iter().for_each(run_waiter);
+            drop(telling);
+        });
     }
 }
 
@@ -225,10 +252,7 @@ fn notify(task: &TaskRef) {
     for waiter in task.done.take() {
         run_waiter(waiter);
     }
-    // Watchers may look at an outcome that nobody can take.
-    if !task.state.has_handle() {
-        discard_output(task);
-    }
+    told(task);
 }
 
 /// Runs a watcher or callback. A panic goes to the executor's reporter, not to those who come after.
@@ -273,12 +297,13 @@ pub(crate) fn discard_output(task: &TaskRef) {
     Fault::new(message).payload(payload).task(TaskHandle::new(task.clone())).report_to(task.home());
 }
 
-/// Drops the watchers and callbacks of a task that is done, because its executor closes: they must not be left for
-/// another thread that frees the allocation.
-pub(crate) fn drop_waiters(task: &TaskRef) {
+/// Drops the watchers and callbacks of a task that is done, and then its output if nobody can take it, because its entry
+/// of the queue will not run: they must not be left for another thread that frees the allocation.
+pub(crate) fn discard_notices(task: &TaskRef) {
     for waiter in task.done.take() {
         drop_contained(waiter);
     }
+    told(task);
 }
 
 /// Ends a task that will not be stepped any more, because its executor closes. The caller has seen to it that nothing is

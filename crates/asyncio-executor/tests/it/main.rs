@@ -1,3 +1,15 @@
 //! What must hold of the executor, stepped by hand.
 
 mod cancel;
+mod close;
+mod context;
+mod foreign;
+mod futures;
+mod handles;
+mod order;
+mod panics;
+mod product;
+mod scale;
+mod scopes;
+mod trace;
+mod wakers;

@@ -1,0 +1,4 @@
+//! What must hold of the combinators.
+
+mod programs;
+mod trace;

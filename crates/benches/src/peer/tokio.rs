@@ -1,0 +1,129 @@
+//! tokio: the current-thread runtime with a `LocalSet`, for tasks that need no `Send`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::task::{JoinHandle, JoinSet, LocalSet};
+
+use super::{Blocking, Cancel, Event, Gather, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
+
+pub struct Tokio;
+
+impl Peer for Tokio {
+    fn block_on<F: Future<Output: 'static> + 'static>(main: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        LocalSet::new().block_on(&runtime, main)
+    }
+
+    fn spawn<F: Future<Output: 'static> + 'static>(future: F) -> impl Future<Output = F::Output> + 'static {
+        let task = tokio::task::spawn_local(future);
+        async move { task.await.expect("the task neither panics nor is aborted") }
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        tokio::task::yield_now()
+    }
+}
+
+impl Gather for Tokio {
+    async fn gather<F: Future<Output = usize> + 'static>(futures: Vec<F>) -> Vec<usize> {
+        let mut set = JoinSet::new();
+        for future in futures {
+            set.spawn_local(future);
+        }
+        set.join_all().await
+    }
+}
+
+impl Lock for Tokio {
+    type Lock = Mutex<()>;
+
+    fn lock() -> Self::Lock {
+        Mutex::new(())
+    }
+
+    fn acquire(lock: &Self::Lock) -> impl Future<Output = impl Sized> {
+        lock.lock()
+    }
+}
+
+impl Semaphore for Tokio {
+    type Semaphore = tokio::sync::Semaphore;
+
+    fn semaphore(permits: usize) -> Self::Semaphore {
+        tokio::sync::Semaphore::new(permits)
+    }
+
+    async fn acquire(semaphore: &Self::Semaphore) -> impl Sized {
+        semaphore.acquire().await.expect("nobody closes it")
+    }
+}
+
+impl Event for Tokio {
+    type Event = Notify;
+
+    fn event() -> Self::Event {
+        Notify::new()
+    }
+
+    fn wait(event: &Self::Event) -> impl Future<Output = ()> {
+        event.notified()
+    }
+
+    fn wake_all(event: &Self::Event) {
+        event.notify_waiters();
+    }
+}
+
+impl Queue for Tokio {
+    type Sender = mpsc::Sender<usize>;
+    type Receiver = mpsc::Receiver<usize>;
+
+    fn queue(capacity: usize) -> (Self::Sender, Self::Receiver) {
+        mpsc::channel(capacity)
+    }
+
+    async fn put(sender: &Self::Sender, value: usize) {
+        sender.send(value).await.expect("the receiver is there");
+    }
+
+    async fn get(receiver: &mut Self::Receiver) -> usize {
+        receiver.recv().await.expect("the sender is there")
+    }
+}
+
+impl Sleep for Tokio {
+    fn sleep(delay: Duration) -> impl Future<Output = ()> {
+        tokio::time::sleep(delay)
+    }
+}
+
+impl Timeout for Tokio {
+    async fn timeout<F: Future<Output = ()>>(limit: Duration, future: F) {
+        tokio::time::timeout(limit, future).await.expect("the limit is far away");
+    }
+}
+
+impl Cancel for Tokio {
+    type Handle = JoinHandle<()>;
+
+    fn start<F: Future<Output = ()> + 'static>(future: F) -> Self::Handle {
+        tokio::task::spawn_local(future)
+    }
+
+    async fn cancel_all(handles: Vec<Self::Handle>) {
+        for task in &handles {
+            task.abort();
+        }
+        for task in handles {
+            task.await.expect_err("aborted");
+        }
+    }
+}
+
+impl Blocking for Tokio {
+    async fn blocking(f: fn() -> usize) -> usize {
+        tokio::task::spawn_blocking(f).await.expect("it does not panic")
+    }
+}
