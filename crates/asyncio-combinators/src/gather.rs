@@ -262,6 +262,11 @@ macro_rules! gather_methods {
                 asyncio_executor::cancel_awaitee(self.state.0.clone(), &error)
             }
 
+            /// How other combinators look at the gather.
+            pub(crate) fn control(&self) -> Control {
+                Control::Gather(self.state.0.clone())
+            }
+
             /// Whether it has its values, or has failed.
             #[must_use]
             pub fn done(&self) -> bool {
@@ -325,11 +330,6 @@ pub struct Gather<T> {
 impl<T> Gather<T> {
     fn new(state: Owner, finish: Finish<T>) -> Self {
         Self { state, finish: Some(finish), link: None, key: next_key() }
-    }
-
-    /// How other combinators look at the gather.
-    pub(crate) fn control(&self) -> Control {
-        Control::Gather(self.state.0.clone())
     }
 }
 

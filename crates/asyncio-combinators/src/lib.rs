@@ -26,7 +26,7 @@ pub use shield::{Shield, shield};
 pub use task_group::{TaskGroup, task_group, try_task_group};
 pub use timeout::{RunTimeout, Timeout, TimeoutError, timeout, timeout_at};
 pub use try_gather::{TryChildren, TryGather, TryShape, try_gather};
-pub use wait::{ReturnWhen, Wait, WaitFuture, Waitable, try_wait, wait};
+pub use wait::{ReturnWhen, TryWaitable, Wait, WaitFuture, Waitable, try_wait, wait};
 pub use wait_for::wait_for;
 
 pub use wait::ReturnWhen::{

@@ -198,8 +198,14 @@ impl Timeout {
     /// # Cancel safety
     ///
     /// That of `future`.
-    pub fn run<F: Future>(&self, future: F) -> RunTimeout<'_, F> {
-        RunTimeout { limit: self, usage: None, inner: Some(future), scope: Scope::new(), timer: Timer::new() }
+    pub fn run<F: IntoFuture>(&self, future: F) -> RunTimeout<'_, F::IntoFuture> {
+        RunTimeout {
+            limit: self,
+            usage: None,
+            inner: Some(future.into_future()),
+            scope: Scope::new(),
+            timer: Timer::new(),
+        }
     }
 }
 

@@ -15,12 +15,13 @@ use asyncio_executor::{
 };
 
 use crate::child::ensure_future;
+use crate::gather::shape::Iterated;
 
 static TRY_GATHER: WaitKind = WaitKind::new("a try_gather");
 
 /// Like `gather`, for futures of a `Result`: gives all values, or the first error at once; the others run on, unheard.
 ///
-/// Takes a tuple of up to 12, an array, or a `Vec`; the errors have one type. A panic or cancellation of a child goes on
+/// Takes a tuple of up to 12, an array, a `Vec` or an iterator; the errors have one type. A panic or cancellation of a child goes on
 /// at once, as in `gather`.
 ///
 /// # Errors
@@ -39,7 +40,7 @@ static TRY_GATHER: WaitKind = WaitKind::new("a try_gather");
 ///
 /// `asyncio.gather`, where an exception of a child is raised at once.
 #[track_caller]
-pub fn try_gather<S: TryShape>(futures: S) -> TryGather<S::Children> {
+pub fn try_gather<M, S: TryShape<M>>(futures: S) -> TryGather<S::Children> {
     let mut tasks = Vec::new();
     let children = futures.adopt(&mut tasks);
     let state = Rc::new(State {
@@ -222,8 +223,8 @@ impl<C> fmt::Debug for TryGather<C> {
     }
 }
 
-/// Futures of a `Result` that can be gathered.
-pub trait TryShape {
+/// Futures of a `Result` that can be gathered. The marker `M` is inferred.
+pub trait TryShape<M> {
     /// The tasks that they become.
     type Children: TryChildren;
     #[doc(hidden)]
@@ -302,7 +303,7 @@ impl<T, E, const N: usize> TryChildren for [Task<Result<T, E>>; N] {
     }
 }
 
-impl<F, T, E> TryShape for Vec<F>
+impl<F, T, E> TryShape<()> for Vec<F>
 where
     F: IntoFuture<Output = Result<T, E>>,
     F::IntoFuture: 'static,
@@ -316,7 +317,7 @@ where
     }
 }
 
-impl<F, T, E, const N: usize> TryShape for [F; N]
+impl<F, T, E, const N: usize> TryShape<()> for [F; N]
 where
     F: IntoFuture<Output = Result<T, E>>,
     F::IntoFuture: 'static,
@@ -327,6 +328,22 @@ where
 
     fn adopt(self, tasks: &mut Vec<TryChild>) -> Self::Children {
         self.map(|future| adopt(future, tasks))
+    }
+}
+
+impl<I, T, E> TryShape<Iterated> for I
+where
+    I: Iterator,
+    I::Item: IntoFuture<Output = Result<T, E>>,
+    <I::Item as IntoFuture>::IntoFuture: 'static,
+    T: 'static,
+    E: 'static,
+{
+    type Children = Vec<Task<Result<T, E>>>;
+
+    fn adopt(self, tasks: &mut Vec<TryChild>) -> Self::Children {
+        let futures: Vec<I::Item> = self.collect();
+        TryShape::<()>::adopt(futures, tasks)
     }
 }
 
@@ -348,7 +365,7 @@ macro_rules! tuple {
             }
         }
 
-        impl<Error: 'static, $($future, $value),*> TryShape for ($($future,)*)
+        impl<Error: 'static, $($future, $value),*> TryShape<()> for ($($future,)*)
         where
             $($future: IntoFuture<Output = Result<$value, Error>>, $future::IntoFuture: 'static, $value: 'static,)*
         {

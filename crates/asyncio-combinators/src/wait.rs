@@ -15,7 +15,7 @@ use asyncio_executor::{SharedTask, Task, TaskHandle, Watcher, call_soon};
 use pin_project_lite::pin_project;
 
 use crate::child::Control;
-use crate::gather::Gather;
+use crate::gather::{Gather, Gathering, GatheringResults};
 use crate::shield::Shield;
 
 static WAIT: WaitKind = WaitKind::new("wait");
@@ -85,6 +85,20 @@ impl<T> Waitable for Shield<T> {
     }
 }
 
+impl<C> Waitable for Gathering<C> {
+    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
+    fn control(&self) -> Control {
+        Gathering::control(self)
+    }
+}
+
+impl<C> Waitable for GatheringResults<C> {
+    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
+    fn control(&self) -> Control {
+        GatheringResults::control(self)
+    }
+}
+
 impl<W: Waitable> Waitable for &W {
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
     fn control(&self) -> Control {
@@ -129,12 +143,34 @@ pub fn wait<W: Waitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
 ///
 /// As for `wait`.
 #[track_caller]
-pub fn try_wait<T: 'static, E: 'static>(
-    tasks: impl IntoIterator<Item = Task<Result<T, E>>>,
-) -> Wait<Task<Result<T, E>>> {
-    let tasks: Vec<_> = tasks.into_iter().collect();
-    let probes = tasks.iter().map(|task| Box::new(task.err_probe()) as ErrProbe).collect();
+pub fn try_wait<W: TryWaitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
+    let tasks: Vec<W> = tasks.into_iter().collect();
+    let probes = tasks.iter().map(TryWaitable::err_probe).collect();
     Wait::new(tasks, probes)
+}
+
+/// What `try_wait` can wait for: tasks of a `Result`, and references to them.
+pub trait TryWaitable: Waitable {
+    #[doc(hidden)]
+    fn err_probe(&self) -> ErrProbe;
+}
+
+impl<T: 'static, E: 'static> TryWaitable for Task<Result<T, E>> {
+    fn err_probe(&self) -> ErrProbe {
+        Box::new(Task::err_probe(self))
+    }
+}
+
+impl<W: TryWaitable> TryWaitable for &W {
+    fn err_probe(&self) -> ErrProbe {
+        (**self).err_probe()
+    }
+}
+
+impl<W: TryWaitable> TryWaitable for &mut W {
+    fn err_probe(&self) -> ErrProbe {
+        (**self).err_probe()
+    }
 }
 
 /// How to wait; awaiting it waits. See [`wait()`].

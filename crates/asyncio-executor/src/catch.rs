@@ -52,8 +52,8 @@ pin_project! {
 /// # In Python
 ///
 /// `try: … except asyncio.CancelledError as error: …`.
-pub fn catch_cancelled<F: Future>(future: F) -> CatchCancelled<F> {
-    CatchCancelled { inner: Some(future), scope: Scope::new() }
+pub fn catch_cancelled<F: IntoFuture>(future: F) -> CatchCancelled<F::IntoFuture> {
+    CatchCancelled { inner: Some(future.into_future()), scope: Scope::new() }
 }
 
 impl<F: Future> Future for CatchCancelled<F> {
@@ -102,13 +102,19 @@ pin_project! {
 /// # In Python
 ///
 /// `try: … finally: await …`.
-pub fn with_cleanup<B, C, F>(body: B, cleanup: C) -> WithCleanup<B, C, F>
+pub fn with_cleanup<B, C, F>(body: B, cleanup: C) -> WithCleanup<B::IntoFuture, C, F>
 where
-    B: Future,
+    B: IntoFuture,
     C: FnOnce() -> F,
     F: Future<Output = ()>,
 {
-    WithCleanup { body: Some(body), scope: Scope::new(), outcome: None, make: Some(cleanup), cleanup: None }
+    WithCleanup {
+        body: Some(body.into_future()),
+        scope: Scope::new(),
+        outcome: None,
+        make: Some(cleanup),
+        cleanup: None,
+    }
 }
 
 impl<B, C, F> Future for WithCleanup<B, C, F>

@@ -171,6 +171,8 @@ pub struct ContextVar<T: 'static> {
 pub struct Token<T: 'static> {
     var: &'static ContextVar<T>,
     before: Option<Arc<dyn Any + Send + Sync>>,
+    /// Where it was set.
+    context: Context,
 }
 
 impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
@@ -199,14 +201,14 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
             with_slot(|slot| slot.set(Some(context.clone())));
             context
         });
-        Token { var: self, before: context.replace(self.key(), Some(Arc::new(value))) }
+        Token { var: self, before: context.replace(self.key(), Some(Arc::new(value))), context }
     }
 
     /// Gives the variable the value that it had before the `set` that returned `token`, in the current context.
     ///
     /// # Panics
     ///
-    /// When the token is another variable's.
+    /// When the token is another variable's, or was made in another context.
     #[track_caller]
     pub fn reset(&'static self, token: Token<T>) {
         assert!(
@@ -215,9 +217,12 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
             token.var.name,
             self.name
         );
-        if let Some(context) = peek() {
-            drop(context.replace(self.key(), token.before));
-        }
+        assert!(
+            peek().is_some_and(|context| Rc::ptr_eq(&context.0, &token.context.0)),
+            "the token of the variable {} was made in another context: reset it where it was set",
+            self.name
+        );
+        drop(token.context.replace(self.key(), token.before));
     }
 
     /// The name given in [`context_var!`](crate::context_var).

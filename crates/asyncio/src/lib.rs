@@ -48,8 +48,8 @@ pub use asyncio_executor::{
 pub use asyncio_combinators::{
     ALL_COMPLETED, AsCompleted, AsCompletedTimeout, AsyncGenerator, Emit, ExceptionGroup, FIRST_COMPLETED,
     FIRST_EXCEPTION, Gather, Gathering, GatheringResults, ReturnWhen, RunTimeout, TaskGroup, Timeout, TimeoutError,
-    TryGather, Wait, Waitable, Yielder, as_completed, async_generator, gather, task_group, timeout, timeout_at,
-    try_gather, try_task_group, try_wait, wait, wait_for,
+    TryGather, TryWaitable, Wait, Waitable, Yielder, as_completed, async_generator, gather, task_group, timeout,
+    timeout_at, try_gather, try_task_group, try_wait, wait, wait_for,
 };
 
 // Synchronisation.
@@ -67,6 +67,9 @@ pub use asyncio_event_loop::{
 #[cfg(unix)]
 pub use asyncio_event_loop::{Signal, signal};
 pub use asyncio_executor::Handle;
+
+// What a task waits for.
+pub use asyncio_context::{Wait as TaskWait, WaitKind};
 
 // Context variables.
 pub use asyncio_executor::{Context, ContextVar, Token, context_var, copy_context};

@@ -17,6 +17,7 @@ use crate::cancel::{CancelKind, CancelledError};
 use crate::context_var::{self, Context as Vars};
 use crate::current;
 use crate::done::{CallbackId, Waiter, Watcher};
+use crate::executor::Inner;
 use crate::scope;
 use crate::task::builder::TaskBuilder;
 use crate::task::error::{InvalidStateError, TaskError};
@@ -322,7 +323,13 @@ impl TaskHandle {
 
     /// Tells `watcher` when the task is done, with `index`. For combinators. If it is done already, the notice is
     /// scheduled now.
+    ///
+    /// # Panics
+    ///
+    /// When the task belongs to another event loop than the one that is running.
+    #[track_caller]
     pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
+        self.0.assert_at_home(current::with(|current| current.executor.get()));
         if self.done() {
             if let Some(home) = self.0.home() {
                 callback::schedule(home, None, self.0.location, move || watcher.finished(index));
@@ -395,6 +402,19 @@ impl TaskHandle {
     /// Says that a panic of this task is known, so that it is not reported as lost.
     pub fn mark_retrieved(&self) {
         self.0.state.set_quiet();
+    }
+}
+
+impl TaskRef {
+    /// Panics if `executor`, the one that is running, is another than the task's own: its awaiter would wait for ever.
+    #[track_caller]
+    fn assert_at_home(&self, executor: *const Inner) {
+        let home: *const Inner = self.home().map_or(std::ptr::null(), std::ptr::from_ref);
+        assert!(
+            executor.is_null() || executor == home || self.is_done(),
+            "{:?} belongs to another event loop: await it in a task of the loop that made it",
+            TaskHandle(self.clone())
+        );
     }
 }
 
