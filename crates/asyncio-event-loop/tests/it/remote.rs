@@ -121,12 +121,15 @@ fn a_coroutine_that_panics_gives_its_panic_to_the_thread() {
 fn a_timeout_ends_the_wait_only_and_cancel_ends_the_coroutine() {
     let log = beside(|remote| {
         let (sender, receiver) = channel();
+        let (began, begun) = channel();
         let future = run_coroutine_threadsafe(&remote, move || async move {
+            began.send(()).unwrap();
             let error = catch_cancelled(pending::<()>()).await.unwrap_err();
             sleep(Duration::from_millis(1)).await;
             sender.send("cleaned").unwrap();
             error.raise().await
         });
+        begun.recv().unwrap();
         let patience = Duration::from_millis(1);
         assert!(matches!(future.result(Some(patience)), Err(RemoteError::TimedOut(after)) if after == patience));
         assert!(!future.done());
