@@ -260,6 +260,16 @@ impl Link {
         request.is_some()
     }
 
+    /// Takes the request that went along this link.
+    ///
+    /// # Safety
+    ///
+    /// `link` is a pointer from a scope's list.
+    pub(crate) unsafe fn take_forwarded(link: *const Self) -> Option<Box<Request>> {
+        // SAFETY: a member of a list is valid.
+        unsafe { &*link }.forwarded.take()
+    }
+
     /// Takes the request that went along this link, if the wait is over and nobody has taken the outcome. Otherwise says
     /// in `waiting` if there is one.
     ///

@@ -102,7 +102,8 @@ pub(crate) fn schedule<F: FnOnce() + 'static>(
     f: F,
 ) -> Handle {
     let callback = Rc::new(Callback {
-        node: Node::new(table::<F>()),
+        // SAFETY: static, and made for this type.
+        node: unsafe { Node::new(table::<F>()) },
         location,
         cancelled: Cell::new(false),
         context: Cell::new(context),

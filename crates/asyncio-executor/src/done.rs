@@ -269,3 +269,128 @@ impl fmt::Debug for DoneList {
         f.debug_struct("DoneList").field("empty", &self.is_empty()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    struct Wakes(AtomicUsize);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    struct Watch;
+
+    impl Watcher for Watch {
+        fn finished(self: Rc<Self>, _: usize) {}
+    }
+
+    /// What a registration is, for the model.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    enum Model {
+        /// Its key, and which waker.
+        Awaiter(u64, usize),
+        /// Which watcher, and its index.
+        Watch(usize, usize),
+        Callback(u64),
+    }
+
+    fn model(waiter: &Waiter, wakers: &[Waker], watchers: &[Rc<dyn Watcher>]) -> Model {
+        match waiter {
+            Waiter::Awaiter(key, waker) => {
+                Model::Awaiter(*key, wakers.iter().position(|other| other.will_wake(waker)).unwrap())
+            }
+            Waiter::Watch(watcher, index) => {
+                Model::Watch(watchers.iter().position(|other| Rc::ptr_eq(other, watcher)).unwrap(), *index)
+            }
+            Waiter::Callback(id, _) => Model::Callback(id.0),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_done_list_agrees_with_a_vector(steps in proptest::collection::vec((0u8..9, 0u64..4, 0usize..3), 0..120)) {
+            let list = DoneList::new();
+            let mut expected: Vec<Model> = Vec::new();
+            let wakers: Vec<Waker> = (0..3).map(|_| Arc::new(Wakes(AtomicUsize::new(0))).into()).collect();
+            let watchers: Vec<Rc<dyn Watcher>> = (0..3).map(|n| -> Rc<dyn Watcher> {
+                // Of a size, so that each has a place of its own.
+                struct Sized(#[expect(dead_code, reason = "a size")] usize);
+                impl Watcher for Sized {
+                    fn finished(self: Rc<Self>, _: usize) {}
+                }
+                Rc::new(Sized(n))
+            }).collect();
+            for (step, key, which) in steps {
+                match step {
+                    0..=2 => {
+                        list.set_awaiter(key, &wakers[which]);
+                        let fresh = Model::Awaiter(key, which);
+                        match expected.iter_mut().find(|m| matches!(m, Model::Awaiter(k, _) if *k == key)) {
+                            Some(old) => *old = fresh,
+                            None => expected.push(fresh),
+                        }
+                    }
+                    3 => {
+                        list.push(Waiter::Callback(CallbackId(key), Box::new(|| {})));
+                        expected.push(Model::Callback(key));
+                    }
+                    4 => {
+                        list.push(Waiter::Watch(watchers[which].clone(), key as usize));
+                        expected.push(Model::Watch(which, key as usize));
+                    }
+                    5 => {
+                        list.remove_awaiter(key);
+                        expected.retain(|m| !matches!(m, Model::Awaiter(k, _) if *k == key));
+                    }
+                    6 => {
+                        let before = expected.len();
+                        expected.retain(|m| *m != Model::Callback(key));
+                        proptest::prop_assert_eq!(list.remove_callback(CallbackId(key)), expected.len() < before);
+                    }
+                    7 => {
+                        list.remove_watcher(&watchers[which]);
+                        expected.retain(|m| !matches!(m, Model::Watch(w, _) if *w == which));
+                    }
+                    _ => {
+                        let only = list.take_only();
+                        if let Some(only) = only {
+                            proptest::prop_assert_eq!(vec![model(&only, &wakers, &watchers)], expected.clone());
+                            list.push(only);
+                        } else {
+                            // One in the vector is not "only": the fast path is for the one in place.
+                            proptest::prop_assert!(expected.len() != 1 || !list.is_rest_empty());
+                        }
+                    }
+                }
+                proptest::prop_assert_eq!(list.is_empty(), expected.is_empty());
+            }
+            let taken: Vec<Model> = list.take().map(|waiter| model(&waiter, &wakers, &watchers)).collect();
+            proptest::prop_assert_eq!(taken, expected);
+            proptest::prop_assert!(list.is_empty());
+        }
+    }
+
+    #[test]
+    fn dropping_a_registration_may_use_the_list() {
+        struct Removes(Rc<DoneList>, u64);
+        impl Drop for Removes {
+            fn drop(&mut self) {
+                self.0.remove_callback(CallbackId(self.1));
+                self.0.push(Waiter::Watch(Rc::new(Watch), 0));
+            }
+        }
+        let list = Rc::new(DoneList::new());
+        for id in 0..3 {
+            let removes = Removes(list.clone(), id + 1);
+            list.push(Waiter::Callback(CallbackId(id), Box::new(move || drop(removes))));
+        }
+        assert!(list.remove_callback(CallbackId(0)));
+        assert!(list.take().all(|waiter| matches!(waiter, Waiter::Watch(..))));
+        assert!(list.is_empty());
+    }
+}

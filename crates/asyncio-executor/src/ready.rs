@@ -15,7 +15,8 @@ use crate::task::handle::TaskHandle;
 /// The head of everything that can be in the ready queue. It is the first field of its `repr(C)` container.
 pub(crate) struct Node {
     next: Cell<*const Node>,
-    pub(crate) vtable: &'static NodeVTable,
+    /// Static. A pointer, because a task's table begins with this one and is reached through it.
+    vtable: *const NodeVTable,
 }
 
 /// What can be done with an entry whose container only it knows.
@@ -48,8 +49,21 @@ pub(crate) struct Ready {
 pub(crate) struct Popped(NonNull<Node>);
 
 impl Node {
-    pub(crate) const fn new(vtable: &'static NodeVTable) -> Self {
+    /// # Safety
+    ///
+    /// `vtable` points to a static table, whose functions fit the container.
+    pub(crate) const unsafe fn new(vtable: *const NodeVTable) -> Self {
         Self { next: Cell::new(ptr::null()), vtable }
+    }
+
+    /// The pointer that the node was made with.
+    pub(crate) fn vtable_ptr(&self) -> *const NodeVTable {
+        self.vtable
+    }
+
+    fn vtable(&self) -> &'static NodeVTable {
+        // SAFETY: static, by the promise of `new`.
+        unsafe { &*self.vtable }
     }
 }
 
@@ -100,7 +114,7 @@ impl Popped {
     pub(crate) fn run(self) {
         let node = ManuallyDrop::new(self).0;
         // SAFETY: what was in the queue is valid, and comes with its reference.
-        let run = unsafe { node.as_ref() }.vtable.run;
+        let run = unsafe { node.as_ref() }.vtable().run;
         // SAFETY: as above; the reference is given away.
         unsafe { run(node) };
     }
@@ -108,7 +122,7 @@ impl Popped {
     /// Says what it is.
     pub(crate) fn describe(&self) -> Entry {
         // SAFETY: as in `run`.
-        let describe = unsafe { self.0.as_ref() }.vtable.describe;
+        let describe = unsafe { self.0.as_ref() }.vtable().describe;
         // SAFETY: as in `run`.
         unsafe { describe(self.0) }
     }
@@ -117,7 +131,7 @@ impl Popped {
 impl Drop for Popped {
     fn drop(&mut self) {
         // SAFETY: as in `run`.
-        let discard = unsafe { self.0.as_ref() }.vtable.discard;
+        let discard = unsafe { self.0.as_ref() }.vtable().discard;
         // SAFETY: as in `run`; the reference is given away.
         unsafe { discard(self.0) };
     }

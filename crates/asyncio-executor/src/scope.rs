@@ -231,7 +231,7 @@ impl ScopeBase {
     /// Delivers a request to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
     fn deliver(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         self.for_each_leaf(node, &mut |leaf, node| {
-            let (mut accepted, mut refused) = (false, false);
+            let (mut accepted, mut refused, mut earlier) = (false, false, None);
             leaf.waits.for_each_ptr(|link| {
                 // SAFETY: `link` comes from the list.
                 match unsafe { Link::forward(link, request) } {
@@ -240,7 +240,8 @@ impl ScopeBase {
                         forward.push(target, &request.error);
                     }
                     Forwarded::Refused => refused = true,
-                    Forwarded::Done => {}
+                    // SAFETY: as above.
+                    Forwarded::Done => earlier = earlier.take().or(unsafe { Link::take_forwarded(link) }),
                 }
             });
             if accepted {
@@ -251,7 +252,8 @@ impl ScopeBase {
                 // What is awaited is about to end and wakes the task then: the request waits for that.
                 leaf.pass_on(request.clone());
             } else {
-                leaf.make_pending(request, node, forward);
+                // One that went to what is done by now comes first: both are one.
+                leaf.make_pending(earlier.as_deref().unwrap_or(request), node, forward);
             }
         });
     }

@@ -80,7 +80,8 @@ pub(crate) struct Parts<'a> {
 /// The future is dropped before what it borrows.
 pub(crate) unsafe fn allocate<F: Future>(future: F, parts: Parts<'_>) -> NonNull<Header> {
     let Parts { shared, references, queued, location, context, name } = parts;
-    let header = Header::new(table::<F>(), shared, references, queued, location, context, name);
+    // SAFETY: the table of a `Cell<F>`.
+    let header = unsafe { Header::new(table::<F>(), shared, references, queued, location, context, name) };
     let cell = Box::new(Cell { header, stage: UnsafeCell::new(Stage::Future(future)) });
     let header: NonNull<Header> = NonNull::from(Box::leak(cell)).cast();
     // SAFETY: just allocated.

@@ -72,7 +72,10 @@ impl Linked for Header {
 }
 
 impl Header {
-    pub(crate) fn new(
+    /// # Safety
+    ///
+    /// `vtable` is that of the allocation that the header is going to be in.
+    pub(crate) unsafe fn new(
         vtable: &'static VTable,
         shared: &Arc<Shared>,
         references: u32,
@@ -82,7 +85,8 @@ impl Header {
         name: Option<Box<str>>,
     ) -> Self {
         Self {
-            node: Node::new(&vtable.node),
+            // SAFETY: static; `vtable` fits the allocation by the caller's promise. The pointer is to the whole table.
+            node: unsafe { Node::new(std::ptr::from_ref(vtable).cast()) },
             life: Life::new(references),
             // From `as_ptr`, so that the count can be reached through it.
             shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc is never null"),
@@ -102,8 +106,8 @@ impl Header {
     }
 
     pub(crate) fn vtable(&self) -> &'static VTable {
-        let vtable: *const VTable = std::ptr::from_ref(self.node.vtable).cast();
-        // SAFETY: a header is made with the `node` field of a static `VTable`, which is its first field.
+        let vtable: *const VTable = self.node.vtable_ptr().cast();
+        // SAFETY: a header is made with a pointer to a static `VTable`, whose first field is the table of the node.
         unsafe { &*vtable }
     }
 

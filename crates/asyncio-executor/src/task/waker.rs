@@ -125,7 +125,7 @@ unsafe fn drop_waker(data: *const ()) {
         }
         None => {
             // SAFETY: called on a live waker.
-            let shared: *const Shared = unsafe { header(data) }.shared();
+            let shared: *const Shared = unsafe { header(data) }.shared.as_ptr();
             // SAFETY: a waker's data points to the whole allocation.
             let life = unsafe { life(data) };
             // SAFETY: a reference that is not merged is one more than the owner's, whose loop keeps `Shared`; a merged

@@ -538,6 +538,39 @@ fn requests_before_a_delivery_are_one_and_after_it_another() {
 }
 
 #[test]
+fn of_two_requests_that_are_one_the_first_counts() {
+    let got = trace(|log| async move {
+        let awaiter = |name: &'static str, task: Task<()>| {
+            let log = log.clone();
+            create_task(async move {
+                let error = catch_cancelled(task).await.unwrap_err();
+                log.push(format!("{name} {}", message(&error)));
+                error.raise().await
+            })
+        };
+        let to = log.clone();
+        let future = || {
+            let to = to.clone();
+            create_task(async move {
+                let error = catch_cancelled(Promise::<()>::new()).await.unwrap_err();
+                to.push(format!("future {}", message(&error)));
+                error.raise().await
+            })
+        };
+        let (x, y): (Task<()>, Task<()>) = (future(), awaiter("task", future()));
+        yield_now().await;
+        yield_now().await;
+        for message in ["1", "2"] {
+            x.cancel_with(message);
+            y.cancel_with(message);
+        }
+        yield_now().await;
+        yield_now().await;
+    });
+    assert_eq!(got, ["future 1", "future 1", "task 1"]);
+}
+
+#[test]
 fn uncancel_at_zero_withdraws_what_is_only_a_flag() {
     let got = trace(|log| async move {
         let make = || {

@@ -98,7 +98,7 @@ pub struct Led {
     pub future_drops: Cell<usize>,
     pub output_drops: Cell<usize>,
     waker: RefCell<Option<Waker>>,
-    next: Cell<Option<Next>>,
+    pub next: Cell<Option<Next>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
