@@ -6,10 +6,10 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use asyncio_executor::{Context, Executor, Handle, Task, TaskBuilder, TaskHandle, copy_context};
+use asyncio_executor::{Context, Executor, Fault, Handle, Task, TaskBuilder, TaskHandle, copy_context};
 use asyncio_reactor::Reactor;
 use asyncio_timers::{Clock, Instant, TimerQueue};
 
@@ -35,9 +35,14 @@ pub struct EventLoop {
     pub(crate) inner: Rc<Inner>,
 }
 
+/// The numbers of loops.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 /// What a loop joins. The executor comes first: its tasks are dropped while everything else is there.
 pub(crate) struct Inner {
     pub(crate) executor: Executor,
+    /// No other loop of the process has it.
+    number: u64,
     pub(crate) timers: TimerQueue<Action>,
     pub(crate) reactor: Reactor,
     pub(crate) clock: LoopClock,
@@ -67,6 +72,7 @@ impl EventLoop {
             executor.set_reporter(Some(exception::reporter(weak.clone())));
             Inner {
                 executor,
+                number: NUMBERS.fetch_add(1, Ordering::Relaxed),
                 timers: TimerQueue::new(),
                 reactor,
                 clock: LoopClock::new(virtual_time),
@@ -100,6 +106,11 @@ impl EventLoop {
         &self.inner.reactor
     }
 
+    /// A number that no other loop of the process has.
+    pub(crate) fn number(&self) -> u64 {
+        self.inner.number
+    }
+
     /// The time on the loop's clock: monotonic, in nanoseconds since the loop was made.
     ///
     /// # In Python
@@ -127,8 +138,12 @@ impl EventLoop {
     ///
     /// `loop.create_task`, in `asyncio/base_events.py`.
     #[track_caller]
-    pub fn create_task<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        self.inner.executor.spawn(future)
+    pub fn create_task<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: IntoFuture,
+        F::IntoFuture: 'static,
+    {
+        self.inner.executor.spawn(future.into_future())
     }
 
     /// Puts a closure at the end of the ready queue. It runs outside any task, in a copy of the current context.
@@ -263,9 +278,9 @@ impl EventLoop {
     /// asyncio_event_loop::run(async {
     ///     let this = asyncio_event_loop::get_running_loop();
     ///     let inner = faults.clone();
-    ///     this.set_exception_handler(Some(Rc::new(move |_, fault| {
+    ///     this.set_exception_handler(move |_, fault| {
     ///         inner.borrow_mut().push(fault.panic_message().unwrap_or_default().to_owned());
-    ///     })));
+    ///     });
     ///     this.call_soon(|| panic!("nobody awaits a callback"));
     /// });
     /// assert_eq!(*faults.borrow(), ["nobody awaits a callback"]);
@@ -274,8 +289,17 @@ impl EventLoop {
     /// # In Python
     ///
     /// `loop.set_exception_handler`, in `asyncio/base_events.py`.
-    pub fn set_exception_handler(&self, handler: Option<ExceptionHandler>) {
-        drop(self.inner.handler.replace(handler));
+    pub fn set_exception_handler(&self, handler: impl Fn(&EventLoop, &Fault) + 'static) {
+        drop(self.inner.handler.replace(Some(Rc::new(handler))));
+    }
+
+    /// Takes the handler out: faults are written to standard error again.
+    ///
+    /// # In Python
+    ///
+    /// `loop.set_exception_handler(None)`.
+    pub fn reset_exception_handler(&self) {
+        drop(self.inner.handler.take());
     }
 
     /// The handler set with `set_exception_handler`.
@@ -293,7 +317,7 @@ impl EventLoop {
     /// # In Python
     ///
     /// `loop.call_exception_handler`, in `asyncio/base_events.py`.
-    pub fn call_exception_handler(&self, fault: asyncio_executor::Fault) {
+    pub fn call_exception_handler(&self, fault: Fault) {
         exception::handle(self, fault);
     }
 
@@ -328,15 +352,20 @@ impl EventLoop {
         self.inner.debugging.set_slow(duration);
     }
 
-    /// Sets a function that the builder of every task goes through; `None`: none.
+    /// Sets a function that the builder of every task goes through.
     ///
     /// A factory that returns `builder.eager_start(true)` is `asyncio.eager_task_factory`.
     ///
     /// # In Python
     ///
     /// `loop.set_task_factory`, in `asyncio/base_events.py`, where it builds the task object itself.
-    pub fn set_task_factory(&self, factory: Option<Rc<dyn Fn(TaskBuilder) -> TaskBuilder>>) {
-        self.inner.executor.set_task_factory(factory);
+    pub fn set_task_factory(&self, factory: impl Fn(TaskBuilder) -> TaskBuilder + 'static) {
+        self.inner.executor.set_task_factory(Some(Rc::new(factory)));
+    }
+
+    /// Takes the task factory out.
+    pub fn reset_task_factory(&self) {
+        self.inner.executor.set_task_factory(None);
     }
 
     /// Runs `f` on a thread of `pool`, and gives its result, or goes on with its panic.

@@ -3,7 +3,7 @@
 //! Asking costs a system call, and reading the clock a tenth of one. So the pace is set by measuring: each time the reactor
 //! is asked, the turns since the last time are divided by the time that they took, and as many are granted as fit into
 //! [`SLICE`], but no more than [`MOST`], and no more than twice as many as before. A phase of long turns that follows one
-//! of short turns is therefore noticed after at most [`MOST`] turns.
+//! of short turns is noticed when the clock is next looked at, which is every [`CHECK`] turns.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use asyncio_timers::Instant;
 
 /// How long the loop may run without asking the reactor: half of the 0.2 ms that are promised, because turns vary.
 const SLICE: Duration = Duration::from_micros(100);
+/// How many turns may pass without a look at the clock: reading it costs as much as two short turns.
+const CHECK: u32 = 8;
 /// How many turns may pass without asking the reactor, however short they are.
 const MOST: u32 = 64;
 
@@ -28,12 +30,12 @@ impl Pace {
         Self { left: Cell::new(0), granted: Cell::new(1), since: Cell::new(Instant::ZERO) }
     }
 
-    /// Whether this turn, which has work to do, may pass without asking the reactor.
+    /// Whether this turn, which has work to do, may pass without asking the reactor. The clock is read now and then.
     #[inline]
-    pub(crate) fn may_skip(&self) -> bool {
+    pub(crate) fn may_skip(&self, now: impl FnOnce() -> Instant) -> bool {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
-        left > 0
+        left > 0 && (left % CHECK != 0 || now().saturating_duration_since(self.since.get()) < SLICE)
     }
 
     /// The next turn may not pass: a timer was armed that is due at once.
@@ -69,7 +71,7 @@ mod tests {
         let mut between = 0;
         for _ in 0..100 {
             between = 1;
-            while pace.may_skip() {
+            while pace.may_skip(|| Instant::from_nanos(now)) {
                 now += turn;
                 between += 1;
             }

@@ -51,13 +51,13 @@ const THREADS_SLICE: Duration = Duration::from_millis(2);
 ///
 /// `asyncio.run`, in `asyncio/runners.py`.
 #[track_caller]
-pub fn run<F: Future>(main: F) -> F::Output {
+pub fn run<F: IntoFuture>(main: F) -> F::Output {
     assert_outside();
     let mut runner = match Runner::builder().build() {
         Ok(runner) => runner,
         Err(error) => panic!("cannot make an event loop: {error}"),
     };
-    let result = runner.run(main);
+    let (result, name) = runner.run_named(runner.context.clone(), main);
     runner.close();
     match result {
         Ok(value) => value,
@@ -66,6 +66,7 @@ pub fn run<F: Future>(main: F) -> F::Output {
             let _ = io::stdout().flush();
             crate::signal::die_of_sigint()
         }
+        Err(RunError::Cancelled(error)) => panic!("the main task, {name:?}, was {error}"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -229,7 +230,7 @@ impl Runner {
     ///
     /// `Runner.run`, in `asyncio/runners.py`.
     #[track_caller]
-    pub fn run<F: Future>(&mut self, main: F) -> Result<F::Output, RunError> {
+    pub fn run<F: IntoFuture>(&mut self, main: F) -> Result<F::Output, RunError> {
         self.run_in(self.context.clone(), main)
     }
 
@@ -247,14 +248,20 @@ impl Runner {
     ///
     /// `Runner.run(context=…)`, in `asyncio/runners.py`.
     #[track_caller]
-    pub fn run_in<F: Future>(&mut self, context: Context, main: F) -> Result<F::Output, RunError> {
+    pub fn run_in<F: IntoFuture>(&mut self, context: Context, main: F) -> Result<F::Output, RunError> {
+        self.run_named(context, main).0
+    }
+
+    /// Runs `main`, and says what the main task was called.
+    #[track_caller]
+    fn run_named<F: IntoFuture>(&mut self, context: Context, main: F) -> (Result<F::Output, RunError>, String) {
         assert_outside();
         assert!(!self.this.is_closed(), "the runner is closed: make another one");
         let this = &self.this;
         // Until `main` has been dropped: its destructors find the loop.
         let _entered = this.enter();
         let builder = Task::builder().context(context).eager_start(false);
-        let (task, (turned, interrupted)) = this.inner.executor.scope(builder, main, |main| {
+        let (task, (turned, interrupted)) = this.inner.executor.scope(builder, main.into_future(), |main| {
             #[cfg(unix)]
             let interrupt = crate::signal::Interrupt::install(this, main);
             let watcher = StopAfter::new(this, 1, false);
@@ -267,7 +274,8 @@ impl Runner {
             let interrupted = false;
             (turned.map(|()| main.done()), interrupted)
         });
-        match turned {
+        let name = task.name();
+        let result = match turned {
             Err(deadlock) => Err(RunError::Deadlock(deadlock)),
             Ok(false) => Err(RunError::Stopped),
             Ok(true) => match task.result() {
@@ -278,7 +286,8 @@ impl Runner {
                 Err(TaskError::Cancelled(error)) => Err(RunError::Cancelled(error)),
                 Err(error) => unreachable!("the main task is done and nobody else has its handle: {error}"),
             },
-        }
+        };
+        (result, name)
     }
 
     /// Ends the loop: cancels all tasks and runs them until they have ended, waits for the threads, closes. A second call
@@ -398,7 +407,7 @@ impl EventLoop {
         release(&|| drop(inner.pool.take()));
         // These may hold the loop, which would hold them for ever.
         release(&|| inner.executor.set_task_factory(None));
-        release(&|| self.set_exception_handler(None));
+        release(&|| self.reset_exception_handler());
     }
 }
 

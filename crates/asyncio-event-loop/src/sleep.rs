@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
+use asyncio_executor::wake_next_turn;
 use asyncio_timers::Instant;
 use pin_project_lite::pin_project;
 
@@ -47,7 +48,7 @@ static SLEEP: WaitKind = WaitKind::new("sleep");
 #[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
     let until = if delay.is_zero() { Until::NextTurn } else { Until::After(delay) };
-    Sleep { until, location: Location::caller(), timer: Timer::new() }
+    Sleep::new(until, Location::caller())
 }
 
 /// Suspends until `deadline` on the loop's clock; until the next turn if that has passed.
@@ -67,7 +68,7 @@ pub fn sleep(delay: Duration) -> Sleep {
 /// There is none; it is `sleep(deadline - loop.time())` without the rounding.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep { until: Until::At(deadline), location: Location::caller(), timer: Timer::new() }
+    Sleep::new(Until::At(deadline), Location::caller())
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +76,15 @@ enum Until {
     NextTurn,
     After(Duration),
     At(Instant),
-    /// The timer is armed, or the task has been queued again.
-    Waiting,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Idle,
+    /// The task has been queued again.
+    Yielded,
+    /// The timer is armed in the loop with this number.
+    Armed(u64),
     Over,
 }
 
@@ -86,9 +94,16 @@ pin_project! {
     #[derive(Debug)]
     pub struct Sleep {
         until: Until,
+        state: State,
         location: &'static Location<'static>,
         #[pin]
         timer: Timer,
+    }
+}
+
+impl Sleep {
+    fn new(until: Until, location: &'static Location<'static>) -> Self {
+        Self { until, state: State::Idle, location, timer: Timer::new() }
     }
 }
 
@@ -98,28 +113,36 @@ impl Future for Sleep {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let timer = this.timer.as_ref();
-        let deadline = match *this.until {
-            Until::Over => return Poll::Ready(()),
-            Until::Waiting if !timer.is_armed() => {
-                *this.until = Until::Over;
-                return Poll::Ready(());
-            }
-            Until::Waiting => {
+        match *this.state {
+            State::Over => return Poll::Ready(()),
+            State::Armed(_) if timer.is_armed() => {
                 timer.update_waker(cx.waker());
                 report_wait(&SLEEP, Some(this.location));
                 return Poll::Pending;
             }
-            Until::NextTurn => None,
-            Until::After(delay) => Some(current::with_running("`sleep`", |this| this.time() + delay)),
-            Until::At(deadline) => {
-                let now = current::with_running("`sleep_until`", |this| this.time());
-                (deadline > now).then_some(deadline)
+            // A timer that was disarmed by the end of its loop has not been due: in another loop the sleep begins anew.
+            State::Armed(number) if current::with_running("`sleep`", |this| this.number() != number) => {}
+            State::Armed(_) | State::Yielded => {
+                *this.state = State::Over;
+                return Poll::Ready(());
             }
+            State::Idle => {}
+        }
+        let (number, now) = current::with_running("`sleep`", |this| (this.number(), this.time()));
+        let deadline = match *this.until {
+            Until::NextTurn => None,
+            Until::After(delay) => Some(now + delay),
+            Until::At(deadline) => (deadline > now).then_some(deadline),
         };
-        *this.until = Until::Waiting;
         match deadline {
-            Some(deadline) => timer.arm_wake(deadline, cx.waker()),
-            None => cx.waker().wake_by_ref(),
+            Some(deadline) => {
+                *this.state = State::Armed(number);
+                timer.arm_wake(deadline, cx.waker());
+            }
+            None => {
+                *this.state = State::Yielded;
+                wake_next_turn(cx.waker());
+            }
         }
         report_wait(&SLEEP, Some(this.location));
         Poll::Pending

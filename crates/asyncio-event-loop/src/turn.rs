@@ -90,7 +90,7 @@ impl EventLoop {
             // What other threads sent while the loop waited runs in this turn.
             self.run_phase(inner.executor.collect_ready());
         } else {
-            if !inner.pace.may_skip() || inner.stopping.get() {
+            if !inner.pace.may_skip(|| inner.clock.now()) || inner.stopping.get() {
                 inner.ask_reactor(Some(Duration::ZERO));
                 let now = self.time();
                 inner.advance(now);

@@ -17,7 +17,7 @@ use crate::cancel::CancelledError;
 use crate::contain::{contain, wake};
 use crate::current;
 use crate::done::Watcher;
-use crate::executor::Fault;
+use crate::fault::Fault;
 use crate::list::{Linked, Links};
 use crate::scope::{Request, ScopeBase};
 use crate::task::handle::TaskHandle;

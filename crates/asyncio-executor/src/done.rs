@@ -9,7 +9,8 @@ use std::task::Waker;
 
 use crate::callback;
 use crate::contain::{drop_contained, wake};
-use crate::executor::{Inner, with_current};
+use crate::executor::Inner;
+use crate::running::with_current;
 use crate::shared::Shared;
 
 /// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.

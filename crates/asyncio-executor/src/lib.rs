@@ -13,10 +13,13 @@ mod context_var;
 mod current;
 mod done;
 mod executor;
+mod fault;
 mod future;
 mod life;
 mod list;
 mod ready;
+mod remote;
+mod running;
 mod scope;
 mod scope_key;
 mod shared;
@@ -29,12 +32,12 @@ pub use cancel::{CancelKind, CancelledError, Never, Raise, Returns};
 pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
 pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
 pub use done::{CallbackId, Completion, Watcher};
-pub use executor::{
-    Enter, Executor, ExecutorClosed, ExecutorRemote, Fault, Reporter, TaskFactory, all_tasks, call_soon,
-    cancelled_task, create_task, current_task, next_key,
-};
+pub use executor::{Executor, TaskFactory};
+pub use fault::{Fault, Reporter};
 pub use future::Future;
 pub use ready::Entry;
+pub use remote::{ExecutorClosed, ExecutorRemote};
+pub use running::{Enter, all_tasks, call_soon, cancelled_task, create_task, current_task, next_key, wake_next_turn};
 pub use scope::{Scope, catch_raised, raise};
 pub use scope_key::ScopeKey;
 pub use task::builder::TaskBuilder;

@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 
+use crate::running::wake_next_turn;
+
 static YIELD: WaitKind = WaitKind::new("its next turn");
 
 /// Lets everything run that is ready now, and goes on in the next turn. It is a place where a cancellation is raised.
@@ -32,7 +34,7 @@ impl Future for YieldNow {
             return Poll::Ready(());
         }
         self.yielded = true;
-        cx.waker().wake_by_ref();
+        wake_next_turn(cx.waker());
         report_wait(&YIELD, None);
         Poll::Pending
     }

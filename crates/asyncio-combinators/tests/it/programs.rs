@@ -264,7 +264,7 @@ fn check(kind: &str, programs: &str, expected: &str) {
         parsed.push(parse(&mut words));
     }
     let found = trace::logged(async move {
-        get_running_loop().set_exception_handler(Some(Rc::new(|_, _| {})));
+        get_running_loop().set_exception_handler(|_, _| {});
         let all: Vec<_> = tasks(&world, &parsed).into_iter().map(create_task).collect();
         try_wait(all).await;
         while all_tasks().len() > 1 {

@@ -5,10 +5,7 @@ fn a_panic_is_the_groups_though_the_handle_is_dropped_right_after_it() {
     let reports = std::rc::Rc::new(std::cell::Cell::new(0));
     let seen = reports.clone();
     let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build().unwrap();
-    let count = std::rc::Rc::new(move |_: &asyncio_event_loop::EventLoop, _: &asyncio_executor::Fault| {
-        seen.set(seen.get() + 1);
-    });
-    runner.get_loop().set_exception_handler(Some(count));
+    runner.get_loop().set_exception_handler(move |_, _| seen.set(seen.get() + 1));
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runner.run(asyncio_combinators::task_group(async |group| {
             let child = group.create_task(async { panic!("the child's") });

@@ -19,9 +19,9 @@ context_var! {
 fn log_faults(this: &EventLoop) -> Log {
     let log = Log::new();
     let inner = log.clone();
-    this.set_exception_handler(Some(Rc::new(move |_, fault: &Fault| {
+    this.set_exception_handler(move |_, fault: &Fault| {
         inner.add(format!("{}: {}, {}", fault.message, fault.panic_message().unwrap_or("-"), X.get()));
-    })));
+    });
     log
 }
 
@@ -60,11 +60,11 @@ fn a_fault_says_what_it_happened_in() {
     let this = runner.get_loop();
     let seen = Rc::new(RefCell::new(Vec::new()));
     let inner = seen.clone();
-    this.set_exception_handler(Some(Rc::new(move |this: &EventLoop, fault: &Fault| {
+    this.set_exception_handler(move |this: &EventLoop, fault: &Fault| {
         assert!(this.is_running());
         let task = fault.task.as_ref().map(|task| task.name());
         inner.borrow_mut().push((task, fault.callback.map(|callback| callback.file().ends_with("exception.rs"))));
-    })));
+    });
     runner
         .run(async {
             let task = create_task(async { panic!("nobody asks") });
@@ -83,14 +83,14 @@ fn the_handler_may_be_replaced_from_inside() {
     let mut runner = virtual_runner();
     let log = Log::new();
     let inner = log.clone();
-    runner.get_loop().set_exception_handler(Some(Rc::new(move |this: &EventLoop, _: &Fault| {
+    runner.get_loop().set_exception_handler(move |this: &EventLoop, _: &Fault| {
         let inner = inner.clone();
         inner.add("first");
-        this.set_exception_handler(Some(Rc::new(move |this: &EventLoop, _: &Fault| {
+        this.set_exception_handler(move |this: &EventLoop, _: &Fault| {
             inner.add("second");
-            this.set_exception_handler(None);
-        })));
-    })));
+            this.reset_exception_handler();
+        });
+    });
     runner
         .run(async {
             for _ in 0..2 {
@@ -106,7 +106,7 @@ fn the_handler_may_be_replaced_from_inside() {
 #[test]
 fn a_handler_that_panics_harms_nothing() {
     let mut runner = virtual_runner();
-    runner.get_loop().set_exception_handler(Some(Rc::new(|_, _| panic!("in the handler"))));
+    runner.get_loop().set_exception_handler(|_, _| panic!("in the handler"));
     let log = Log::new();
     runner
         .run(async {

@@ -43,12 +43,12 @@ fn load(this: &EventLoop) {
     }));
     let held = cargo(this);
     let handler = move |_: &EventLoop, _: &asyncio_executor::Fault| hold(&held);
-    this.set_exception_handler(Some(Rc::new(handler)));
+    this.set_exception_handler(handler);
     let held = cargo(this);
-    this.set_task_factory(Some(Rc::new(move |builder| {
+    this.set_task_factory(move |builder| {
         hold(&held);
         builder
-    })));
+    });
     let remote = this.remote();
     let inside = remote.clone();
     remote.call_soon_threadsafe(move || drop(inside)).unwrap();

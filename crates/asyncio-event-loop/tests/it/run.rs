@@ -96,3 +96,50 @@ fn timers_fire_in_order_of_deadline_then_of_arming() {
         .unwrap();
     assert_eq!(*log.borrow(), ["now", "a", "b", "c", "d"]);
 }
+
+#[test]
+fn a_sleep_that_is_carried_to_another_run_is_not_over() {
+    let hour = Duration::from_secs(3600);
+    let mut slept = Box::pin(sleep(hour));
+    virtual_runner()
+        .run(std::future::poll_fn(|cx| {
+            assert!(slept.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        }))
+        .unwrap();
+    let mut second = virtual_runner();
+    second.run(slept).unwrap();
+    assert_eq!(second.get_loop().time().saturating_duration_since(asyncio_event_loop::Instant::ZERO), hour);
+}
+
+#[test]
+fn a_sleep_of_zero_lets_the_others_run_inside_a_combinator_too() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let (inside, outside) = (log.clone(), log.clone());
+    virtual_runner()
+        .run(async {
+            drop(create_task(async move { outside.borrow_mut().push("the other") }));
+            let both: futures_util::stream::FuturesUnordered<_> = (0..2).map(|_| sleep(Duration::ZERO)).collect();
+            futures_util::StreamExt::count(both).await;
+            inside.borrow_mut().push("the sleeper");
+        })
+        .unwrap();
+    assert_eq!(*log.borrow(), ["the other", "the sleeper"]);
+}
+
+#[test]
+fn a_main_task_that_is_cancelled_is_named() {
+    let panic = std::panic::catch_unwind(|| {
+        run(async {
+            let main = current_task().unwrap();
+            main.set_name("the program");
+            main.cancel_with("enough");
+            sleep(Duration::from_secs(1)).await;
+        });
+    });
+    let text = *panic.unwrap_err().downcast::<String>().unwrap();
+    assert!(
+        text.starts_with("the main task, \"the program\", was cancelled at") && text.ends_with(": enough"),
+        "{text}"
+    );
+}

@@ -141,10 +141,10 @@ pub fn a_panic_of_a_handler_is_reported_and_the_handler_stays() {
             let this = get_running_loop();
             let faults = Rc::new(Cell::new(0));
             let inner = faults.clone();
-            this.set_exception_handler(Some(Rc::new(move |_, fault| {
+            this.set_exception_handler(move |_, fault| {
                 assert_eq!(fault.message, "exception in a signal handler");
                 inner.set(inner.get() + 1);
-            })));
+            });
             let inner = count.clone();
             this.add_signal_handler(libc::SIGUSR1, move || {
                 inner.set(inner.get() + 1);

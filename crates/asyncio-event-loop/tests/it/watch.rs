@@ -204,7 +204,7 @@ fn a_callback_that_panics_is_reported_and_stays() {
     let mut runner = virtual_runner();
     let faults = Log::new();
     let inner = faults.clone();
-    runner.get_loop().set_exception_handler(Some(Rc::new(move |_, fault| inner.add(fault.message.clone()))));
+    runner.get_loop().set_exception_handler(move |_, fault| inner.add(fault.message.clone()));
     runner
         .run(async {
             let inner = near.clone();

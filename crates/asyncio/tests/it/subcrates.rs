@@ -68,6 +68,7 @@ const FOR_BUILDERS: &[&str] = &[
     "cancelled_task",
     "catch_raised",
     "next_key",
+    "wake_next_turn",
     "panic_message",
     "raise",
     // What signatures need and nobody names.

@@ -67,7 +67,7 @@ async fn an_exception_handler_hears_of_panics() {
     let f = move |_: &EventLoop, fault: &Fault| {
         hear.borrow_mut().push(fault.panic_message().map(String::from));
     };
-    l.set_exception_handler(Some(Rc::new(f)));
+    l.set_exception_handler(f);
     l.call_soon(|| panic!("in a callback"));
     drop(asyncio::create_task(async { panic!("in a task") }));
     asyncio::sleep(SECOND).await;
@@ -88,13 +88,13 @@ async fn a_task_factory_sees_every_builder() {
     let l = asyncio::get_running_loop();
     let made = Rc::new(Cell::new(0));
     let count = made.clone();
-    l.set_task_factory(Some(Rc::new(move |builder| {
+    l.set_task_factory(move |builder| {
         count.set(count.get() + 1);
         builder.eager_start(true)
-    })));
+    });
     assert!(asyncio::create_task(async {}).done());
     assert_eq!(made.get(), 1);
-    l.set_task_factory(None);
+    l.reset_task_factory();
     assert!(!asyncio::create_task(async {}).done());
 }
 

@@ -85,7 +85,7 @@ fn a_main_task_that_is_cancelled() {
             pending::<()>().await;
         });
     });
-    assert_says(&message, &["the main task was cancelled at", "by itself"]);
+    assert_says(&message, &["the main task, \"Task-1\", was cancelled at", "by itself"]);
 }
 
 #[test]

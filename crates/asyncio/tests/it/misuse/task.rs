@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn heard() -> Rc<RefCell<Vec<String>>> {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let hear = heard.clone();
-    get_running_loop().set_exception_handler(Some(Rc::new(move |_, fault| hear.borrow_mut().push(fault.to_string()))));
+    get_running_loop().set_exception_handler(move |_, fault| hear.borrow_mut().push(fault.to_string()));
     heard
 }
 
@@ -73,7 +73,7 @@ async fn callbacks_of_every_kind_may_panic() {
 
 #[asyncio::test(virtual_time)]
 async fn an_exception_handler_may_panic() {
-    get_running_loop().set_exception_handler(Some(Rc::new(|_, _| panic!("the handler"))));
+    get_running_loop().set_exception_handler(|_, _| panic!("the handler"));
     get_running_loop().call_soon(|| panic!("the callback"));
     asyncio::sleep(SECOND).await;
 }
