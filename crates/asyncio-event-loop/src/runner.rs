@@ -221,6 +221,8 @@ impl Runner {
         if this.is_closed() {
             return;
         }
+        // Futures that the end of a task cancels tell their watchers through this executor, and faults find its reporter.
+        let _executor = this.inner.executor.enter();
         let _ = self.context.run(|| self.cancel_all());
         if !std::thread::panicking() {
             // The turns that Python takes to end asynchronous generators and to ask for the end of the threads.
