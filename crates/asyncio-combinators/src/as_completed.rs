@@ -129,6 +129,15 @@ impl Watcher for State {
     }
 }
 
+/// Forgets who asks, when nobody does any more: a task that waits for something else must not be woken.
+struct Asking(Rc<State>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        drop(self.0.waker.take());
+    }
+}
+
 /// The values of futures, as they come: see [`as_completed`].
 #[must_use = "the futures run without it, but their values are lost"]
 pub struct AsCompleted<T> {
@@ -155,7 +164,11 @@ impl<T> AsCompleted<T> {
 
     /// Waits for the next one to end; `None` when all have been given.
     pub fn next(&mut self) -> impl Future<Output = Option<T>> + use<'_, T> {
-        poll_fn(|cx| self.poll(cx).map(|item| item.map(|item| item.expect("without a time nothing is late"))))
+        let asking = Asking(self.state.clone());
+        poll_fn(move |cx| {
+            let _ = &asking;
+            self.poll(cx).map(|item| item.map(|item| item.expect("without a time nothing is late")))
+        })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Late>>> {
@@ -203,6 +216,7 @@ impl<T> Stream for AsCompleted<T> {
 impl<T> Drop for AsCompleted<T> {
     fn drop(&mut self) {
         self.state.unwatch();
+        drop(self.state.waker.take());
         let timer = self.state.timer.take();
         if let Some(timer) = timer {
             timer.cancel();
@@ -227,7 +241,11 @@ pub struct AsCompletedTimeout<T> {
 impl<T> AsCompletedTimeout<T> {
     /// Waits for the next one to end; `None` when all have been given, or given up.
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, TimeoutError>>> + use<'_, T> {
-        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
+        let asking = Asking(self.inner.state.clone());
+        poll_fn(move |cx| {
+            let _ = &asking;
+            Pin::new(&mut *self).poll_next(cx)
+        })
     }
 }
 

@@ -322,6 +322,7 @@ struct Abandon<'a>(&'a State);
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
+        drop(self.0.waker.take());
         if !self.0.over.replace(true) {
             self.0.abort();
         }

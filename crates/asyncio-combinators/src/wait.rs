@@ -209,6 +209,8 @@ struct Watching(Option<Rc<State>>);
 impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(state) = self.0.take() {
+            // A notice that is on its way finds nobody to wake: the task waits for something else by then.
+            state.released.set(true);
             let watcher: Rc<dyn Watcher> = state.clone();
             for control in &state.controls {
                 control.unwatch(&watcher);

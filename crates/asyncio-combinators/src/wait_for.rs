@@ -102,11 +102,14 @@ impl Watcher for Ended {
 }
 
 /// Undoes a registration when it is dropped.
-struct Watching<'a>(&'a Control, Rc<dyn Watcher>);
+struct Watching<'a>(&'a Control, Rc<Ended>);
 
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
-        self.0.unwatch(&self.1);
+        let watcher: Rc<dyn Watcher> = self.1.clone();
+        self.0.unwatch(&watcher);
+        // A notice that is on its way finds nobody to wake: the task waits for something else by then.
+        drop(self.1.waker.take());
     }
 }
 
