@@ -124,7 +124,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def make_task(self, loop, coro, **kwargs):
         # A place is kept first: an eager task may make others before it is there itself.
-        if not coro.__name__.startswith("shutdown_"):
+        if not getattr(coro, "__name__", "shutdown_").startswith("shutdown_"):
             self.clock.world.task_made()
         place = len(self.created)
         self.created.append(None)
@@ -192,15 +192,6 @@ def describe(error):
     return f"error {error!r}"
 
 
-def outcome(future):
-    if not future.done():
-        return "pending"
-    try:
-        return f"{future.result()}"
-    except BaseException as error:
-        return describe(error)
-
-
 def flag(value):
     return "true" if value else "false"
 
@@ -242,8 +233,9 @@ class World:
 
     def finish(self, *more):
         if not self.finished:
-            words = filter(None, [self.end, *more])
-            self.trace.append("frozen" if self.frozen else f"{self.loop.time()} {' '.join(words)}")
+            words = " ".join(filter(None, [self.end, *more]))
+            last = words if words == "deadlock" else f"{self.loop.time()} {words}"
+            self.trace.append("frozen" if self.frozen else last)
         self.finished = self.frozen = True
 
     # What a program names comes into being when it is first used; the name says what it is like.
@@ -316,34 +308,44 @@ class World:
 
     # Tasks.
 
-    def watch(self, name, task):
+    def watch(self, name, task, failed):
         self.things[name] = task
         self.kept.append(task)
-        task.add_done_callback(lambda task: self.ended(name, task))
+        task.add_done_callback(lambda task: self.ended(name, task, failed))
 
-    def ended(self, name, task):
+    def ended(self, name, task, failed):
+        # The result is not asked for: the first who asks gets the message of a cancellation, the others do not.
+        what = "cancelled" if task.cancelled() else failed[0] if failed else "value"
         if not self.frozen:
-            what = outcome(task)
-            what = what if what.startswith(("cancelled", "error")) else "value"
             self.trace.append(f"{self.loop.time()} {name} ended {what}")
 
+    async def task(self, name, statements, failed):
+        try:
+            return await self.body(statements, Env(name))
+        except Exception as error:
+            failed.append(describe(error))
+            raise
+
     def on_spawn(self, env, name, *statements):
-        self.watch(name, self.loop.create_task(self.body(statements, Env(name)), name=name))
+        failed = []
+        self.watch(name, self.loop.create_task(self.task(name, statements, failed), name=name), failed)
         return "ok"
 
     def on_eager(self, env, name, *statements):
-        coro = self.body(statements, Env(name))
-        self.watch(name, self.loop.make_task(self.loop, coro, name=name, eager_start=True))
+        failed = []
+        coro = self.task(name, statements, failed)
+        self.watch(name, self.loop.make_task(self.loop, coro, name=name, eager_start=True), failed)
         return "ok"
 
     def on_child(self, env, group, name, *statements):
         if group not in self.groups:
             return "none"
+        failed = []
         try:
-            task = self.groups[group].create_task(self.body(statements, Env(name)), name=name)
+            task = self.groups[group].create_task(self.task(name, statements, failed), name=name)
         except RuntimeError:
             return "refused"
-        self.watch(name, task)
+        self.watch(name, task, failed)
         return "ok"
 
     def on_cancel(self, env, name, *message):
@@ -385,8 +387,9 @@ class World:
         return await thing
 
     async def do_run(self, env, name, *statements):
-        task = self.loop.create_task(self.body(statements, Env(name)), name=name)
-        self.watch(name, task)
+        failed = []
+        task = self.loop.create_task(self.task(name, statements, failed), name=name)
+        self.watch(name, task, failed)
         return await task
 
     async def do_fail(self, env, what):
@@ -744,7 +747,11 @@ def run(text):
 def main():
     patch()
     for line in sys.stdin:
-        print(run(line.strip()), flush=True)
+        try:
+            trace = run(line.strip())
+        except Exception as error:
+            trace = f"invalid {error!r}"
+        print(trace, flush=True)
 
 
 if __name__ == "__main__":

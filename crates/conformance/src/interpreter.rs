@@ -27,7 +27,7 @@ use asyncio::{CancelledError, EventLoop, RunError, Runner, Timeout, catch_cancel
 
 use crate::coverage::Meetings;
 use crate::expression::{List, parse};
-use world::{Thing, World};
+use world::{Failed, Thing, World};
 
 /// A body or a part of one.
 type Running = Pin<Box<dyn Future<Output = String>>>;
@@ -149,6 +149,19 @@ fn number(word: &str) -> u64 {
     word.parse().unwrap_or_else(|_| panic!("`{word}` must be a number"))
 }
 
+/// The body of a task, and where its failure is noted.
+fn task(world: &Rc<World>, list: &Rc<List>, start: usize, name: &str) -> (Running, Failed) {
+    let failed = Failed::default();
+    let (body, slot) = (catch_unwinding(body(world, list, start, &Env::new(name))), failed.clone());
+    let running = Box::pin(async move {
+        body.await.unwrap_or_else(|text| {
+            *slot.borrow_mut() = Some(text.clone());
+            fail(text)
+        })
+    });
+    (running, failed)
+}
+
 /// The statements of a list from `start` on, as a future.
 fn body(world: &Rc<World>, list: &Rc<List>, start: usize, env: &Env) -> Running {
     let (world, list, env) = (world.clone(), list.clone(), env.clone());
@@ -197,8 +210,9 @@ async fn control(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
         },
         "run" => {
             let name = statement.word(1);
-            let task = asyncio::create_task(body(world, statement, 2, &Env::new(name)));
-            world.watch(name, Thing::Handle(task.handle()));
+            let (running, failed) = task(world, statement, 2, name);
+            let task = asyncio::create_task(running);
+            world.watch(name, Thing::Handle(task.handle()), failed);
             task.await
         }
         "fail" => fail(statement.word(1)),

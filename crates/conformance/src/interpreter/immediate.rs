@@ -6,8 +6,8 @@ use std::time::Duration;
 use asyncio::{GetError, Instant, PutError, Task, Timeout, get_running_loop};
 
 use super::combinator::gathering;
-use super::world::{AnyQueue, AnySemaphore, Callback, Scheduled, Thing, VARIABLE, World};
-use super::{Env, body, catch_unwinding, number};
+use super::world::{AnyQueue, AnySemaphore, Failed, Scheduled, Thing, VARIABLE, World};
+use super::{Env, body, catch_unwinding, number, task};
 use crate::expression::List;
 
 /// Runs `$body` with `$queue` as the queue, whatever its kind.
@@ -57,12 +57,12 @@ pub(super) fn act(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String 
     match statement.head() {
         "value" => name.to_owned(),
         "spawn" | "eager" => {
-            let body = body(world, statement, 2, &Env::new(name));
+            let (body, failed) = task(world, statement, 2, name);
             let task = match statement.head() {
                 "spawn" => asyncio::create_task(body),
                 _ => Task::builder().eager_start(true).spawn(body),
             };
-            world.watch(name, Thing::Task(task.shared()));
+            world.watch(name, Thing::Task(task.shared()), failed);
             ok()
         }
         "child" => child(world, statement),
@@ -80,13 +80,11 @@ pub(super) fn act(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String 
             None => "none".to_owned(),
         },
         "uncallback" => {
-            if world.find(name).is_none() {
-                return "none".to_owned();
-            }
-            match world.callbacks.borrow().get(statement.word(2)) {
-                Some(Callback::Task(task, id)) => flag(task.remove_done_callback(*id)),
-                Some(Callback::Future(future, id)) => flag(future.remove_done_callback(*id)),
-                None => "none".to_owned(),
+            let id = world.callbacks.borrow().get(statement.word(2)).copied();
+            match (world.find(name), id) {
+                (Some(Thing::Future(future)), Some(id)) => flag(future.remove_done_callback(id)),
+                (Some(thing), Some(id)) => flag(thing.handle().is_some_and(|task| task.remove_done_callback(id))),
+                _ => "none".to_owned(),
             }
         }
         "soon" | "later" | "at" => {
@@ -187,18 +185,18 @@ fn queue(world: &Rc<World>, statement: &List) -> String {
 fn child(world: &Rc<World>, statement: &Rc<List>) -> String {
     let Some(group) = world.groups.borrow().get(statement.word(1)).cloned() else { return "none".to_owned() };
     let name = statement.word(2);
-    let (inner, label) = (world.clone(), name.to_owned());
-    let future = catch_unwinding(body(world, statement, 3, &Env::new(name)));
+    let failed = Failed::default();
+    let (future, slot) = (catch_unwinding(body(world, statement, 3, &Env::new(name))), failed.clone());
     let task = group.try_create_task(async move {
         future.await.map_err(|text| {
-            inner.failures.borrow_mut().insert(label, text.clone());
+            *slot.borrow_mut() = Some(text.clone());
             Failure(text)
         })
     });
     if task.done() {
         return "refused".to_owned();
     }
-    world.watch(name, Thing::Handle(task.handle()));
+    world.watch(name, Thing::Handle(task.handle()), failed);
     "ok".to_owned()
 }
 
@@ -235,8 +233,7 @@ fn act_on(world: &Rc<World>, thing: &Thing, statement: &Rc<List>) -> String {
             let id = future.add_done_callback(move |future| {
                 called(&inner, &list, &label, future.cancelled());
             });
-            let callback = Callback::Future(future.clone(), id);
-            world.callbacks.borrow_mut().insert(statement.word(2).to_owned(), callback);
+            world.callbacks.borrow_mut().insert(statement.word(2).to_owned(), id);
             "ok".to_owned()
         }
         (head, thing) => {
@@ -247,22 +244,26 @@ fn act_on(world: &Rc<World>, thing: &Thing, statement: &Rc<List>) -> String {
                 "uncancel" => task.uncancel().to_string(),
                 "cancelling" => task.cancelling().to_string(),
                 "state" => {
-                    let failed = world.failures.borrow().contains_key(statement.word(1));
-                    state(task.done(), task.cancelled() && !failed)
+                    state(task.done(), task.cancelled() && !failed(world, statement.word(1)))
                 }
                 "callback" => {
                     let (inner, list, label) = (world.clone(), statement.clone(), statement.word(2).to_owned());
+                    let slot = world.failures.borrow().get(statement.word(1)).cloned().unwrap_or_default();
                     let id = task.add_done_callback(move |task| {
-                        called(&inner, &list, &label, task.cancelled());
+                        called(&inner, &list, &label, task.cancelled() && slot.borrow().is_none());
                     });
-                    let callback = Callback::Task(task, id);
-                    world.callbacks.borrow_mut().insert(statement.word(2).to_owned(), callback);
+                    world.callbacks.borrow_mut().insert(statement.word(2).to_owned(), id);
                     "ok".to_owned()
                 }
                 head => panic!("`{head}` is no statement"),
             }
         }
     }
+}
+
+/// Whether the task of this name has failed, as far as the program is concerned.
+fn failed(world: &World, name: &str) -> bool {
+    world.failures.borrow().get(name).is_some_and(|failed| failed.borrow().is_some())
 }
 
 fn state(done: bool, cancelled: bool) -> String {

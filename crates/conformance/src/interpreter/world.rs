@@ -10,7 +10,7 @@ use asyncio::{
     get_running_loop,
 };
 
-use super::{Env, cancelled};
+use super::Env;
 use crate::coverage::Meetings;
 use crate::expression::List;
 
@@ -61,12 +61,6 @@ impl Thing {
     }
 }
 
-/// A callback that was added, and to what.
-pub(super) enum Callback {
-    Task(TaskHandle, CallbackId),
-    Future(asyncio::Future<String>, CallbackId),
-}
-
 /// A callback of the loop.
 pub(super) enum Scheduled {
     Soon(Handle),
@@ -88,6 +82,9 @@ pub(super) enum AnySemaphore {
     Bounded(Rc<BoundedSemaphore>),
 }
 
+/// Why a task failed, if it did.
+pub(super) type Failed = Rc<RefCell<Option<String>>>;
+
 /// Things by name.
 type Names<T> = RefCell<HashMap<String, T>>;
 
@@ -102,9 +99,11 @@ pub(super) struct World {
     pub(super) meetings: RefCell<Meetings>,
     pending: RefCell<HashMap<String, usize>>,
     pub(super) things: Names<Thing>,
-    /// Why children of groups failed.
-    pub(super) failures: Names<String>,
-    pub(super) callbacks: Names<Callback>,
+    /// All tasks, so that no outcome is lost while somebody may ask for it.
+    made: RefCell<Vec<Thing>>,
+    /// Why the tasks of these names failed.
+    pub(super) failures: Names<Failed>,
+    pub(super) callbacks: Names<CallbackId>,
     pub(super) handles: Names<Scheduled>,
     pub(super) groups: Names<TaskGroup>,
     locks: Names<Rc<Lock<()>>>,
@@ -149,6 +148,7 @@ impl World {
             meetings: RefCell::default(),
             pending: RefCell::default(),
             things: RefCell::default(),
+            made: RefCell::default(),
             failures: RefCell::default(),
             callbacks: RefCell::default(),
             handles: RefCell::default(),
@@ -201,14 +201,26 @@ impl World {
     /// The program is over: writes the last entry, unless there is one.
     pub(super) fn finish(&self, time: u64, end: &str) {
         if !self.finished.replace(true) {
-            let last = if self.frozen.replace(true) { "frozen".to_owned() } else { format!("{time} {end}") };
+            let last = match (self.frozen.replace(true), end) {
+                (true, _) => "frozen".to_owned(),
+                (false, "deadlock") => end.to_owned(),
+                (false, _) => format!("{time} {end}"),
+            };
             self.trace.borrow_mut().push(last);
         }
     }
 
     /// Lets go of what may hold the world, and gives the trace.
     pub(super) fn clear(&self) -> String {
-        self.things.take();
+        for thing in self.made.take() {
+            thing.handle().iter().for_each(TaskHandle::mark_retrieved);
+        }
+        for (_, thing) in self.things.take() {
+            if let Thing::Gather(gather) = thing {
+                // The loop is closed: what it would say of failures that nobody asked for has nowhere to go.
+                std::mem::forget(gather.take());
+            }
+        }
         self.callbacks.take();
         self.handles.take();
         self.groups.take();
@@ -238,18 +250,17 @@ impl World {
     }
 
     /// Names a task, and notes its end.
-    pub(super) fn watch(self: &Rc<Self>, name: &str, thing: Thing) {
+    pub(super) fn watch(self: &Rc<Self>, name: &str, thing: Thing, failed: Failed) {
         let handle = thing.handle().expect("a task is watched");
-        self.things.borrow_mut().insert(name.to_owned(), thing);
+        self.things.borrow_mut().insert(name.to_owned(), thing.clone());
         let (world, name) = (self.clone(), name.to_owned());
+        self.made.borrow_mut().push(thing);
+        self.failures.borrow_mut().insert(name.to_owned(), failed.clone());
         handle.add_done_callback(move |task| {
-            let failure = world.failures.borrow_mut().remove(&name);
-            let what = if let Some(text) = failure.or_else(|| task.panic_text()) {
-                format!("error {text}")
-            } else if let Some(error) = task.cancelled_error() {
-                cancelled(&error)
-            } else {
-                "value".to_owned()
+            let what = match &*failed.borrow() {
+                Some(text) => format!("error {text}"),
+                None if task.cancelled() => "cancelled".to_owned(),
+                None => "value".to_owned(),
             };
             world.entry(format!("{name} ended {what}"));
         });
