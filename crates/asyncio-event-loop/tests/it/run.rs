@@ -131,3 +131,15 @@ fn a_panic_at_the_end_of_a_run_goes_to_the_exception_handler() {
     assert!(faults.borrow().iter().any(|fault| fault.contains("too late")), "{:?}", faults.borrow());
     drop(task);
 }
+
+#[test]
+fn an_eager_task_factory_does_not_start_main_before_the_loop() {
+    let mut runner = virtual_runner();
+    runner.get_loop().set_task_factory(Some(Rc::new(|builder| builder.eager_start(true))));
+    let value = runner.run(async {
+        let task = create_task(async { 1 });
+        assert!(task.done(), "an eager task that does not wait ends at once");
+        task.await
+    });
+    assert_eq!(value.unwrap(), 1);
+}

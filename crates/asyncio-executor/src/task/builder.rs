@@ -3,10 +3,12 @@
 
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
+use std::ptr;
 use std::rc::Rc;
 
 use crate::cancel::CancelledError;
 use crate::context_var::{self, Context};
+use crate::current;
 use crate::executor::{Inner, current_or_panic};
 use crate::task::cell::{self, Parts};
 use crate::task::handle::Task;
@@ -37,7 +39,8 @@ impl TaskBuilder {
         self
     }
 
-    /// Whether the first step runs at once, inside `spawn`. A task that ends in it never enters the ready queue.
+    /// Whether the first step runs at once, inside `spawn`. A task that ends in it never enters the ready queue. One that
+    /// is made while its loop does not run starts with the loop.
     ///
     /// This changes the order of things: see `asyncio.eager_task_factory`.
     pub fn eager_start(mut self, eager: bool) -> Self {
@@ -110,7 +113,9 @@ impl TaskBuilder {
             Some(factory) => Rc::clone(&factory)(self),
             None => self,
         };
-        let eager = this.eager_start.unwrap_or(false);
+        // A task that is made before its loop runs finds none to start in, whatever the factory says.
+        let runs = current::with(|current| ptr::eq(current.executor.get(), inner));
+        let eager = runs && this.eager_start.unwrap_or(false);
         let parts = Parts {
             shared: &inner.shared,
             // The alive reference, the handle, and the one in the queue.
