@@ -61,7 +61,10 @@ async fn at_once<F: Future>(future: F, location: &'static Location<'static>) -> 
         // Python makes a task of it, which is cancelled before its first step: so many turns does it take.
         drop(future);
         let task = create_task(async {});
-        cancel_and_wait(&Control::Task(task.handle()), location).await;
+        // With an eager task factory it has ended.
+        if !task.done() {
+            cancel_and_wait(&Control::Task(task.handle()), location).await;
+        }
         return Err(TimeoutError::new(location));
     };
     if !control.is_done() {
