@@ -7,7 +7,7 @@ interpreter of the same language in Rust is `src/interpreter.rs`; what a stateme
 
 CPython leaves three orders open: that of equal deadlines, that of sets of tasks, and that of the tasks which are
 cancelled at the end of a run. Here they are the order of insertion. Where CPython 3.13.0 has a bug that later versions
-mended, `mend` mends it. Nothing else is touched.
+mended, it is mended here. Nothing else is touched.
 """
 
 import asyncio
@@ -83,6 +83,22 @@ class OrderedAsCompleted(tasks._AsCompletedIterator):
         self._todo_left = len(todo)
 
 
+class MendedTaskGroup(taskgroups.TaskGroup):
+    """Mended in 3.13.2: a child that has ended at its eager start is counted by its done-callback, like any other."""
+
+    def create_task(self, coro, **kwargs):
+        if self._exiting and not self._tasks:
+            coro.close()
+            raise RuntimeError("finished")
+        if self._aborting:
+            coro.close()
+            raise RuntimeError("shutting down")
+        task = self._loop.create_task(coro, **kwargs)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+        return task
+
+
 def all_tasks(loop=None):
     loop = loop or events.get_running_loop()
     return [task for task in loop.created if not task.done()]
@@ -93,6 +109,8 @@ def patch():
     tasks._AsCompletedIterator = OrderedAsCompleted
     events.TimerHandle = OrderedTimerHandle
     tasks.all_tasks = all_tasks
+    if sys.version_info < (3, 13, 2):
+        asyncio.TaskGroup = MendedTaskGroup
 
 
 # The virtual clock.
@@ -128,6 +146,8 @@ class Loop(asyncio.SelectorEventLoop):
             self.clock.world.task_made()
         place = len(self.created)
         self.created.append(None)
+        if self.clock.world.keen:
+            kwargs["eager_start"] = True
         task = asyncio.Task(coro, loop=loop, **kwargs)
         self.created[place] = task
         return task
@@ -192,6 +212,10 @@ def describe(error):
     return f"error {error!r}"
 
 
+def kind(item):
+    return item[0] if isinstance(item, str) else "do"
+
+
 def flag(value):
     return "true" if value else "false"
 
@@ -208,10 +232,12 @@ class World:
         self.frozen = False
         self.main_ended = False
         self.finished = False
+        self.keen = False
         self.end = None
         self.things = {}
         self.kept = []
         self.taken = set()
+        self.plain = set()
         self.callbacks = {}
         self.handles = {}
         self.groups = {}
@@ -299,6 +325,11 @@ class World:
 
     def item(self, item):
         """What a combinator gets: something by name, or a coroutine."""
+        if isinstance(item, str) and item[0] == "a":
+            # Those of plain values, which nobody has awaited yet.
+            if item in self.taken or item not in self.plain:
+                return None
+            self.taken.add(item)
         if isinstance(item, str):
             return self.find(item)
         return self.body(item[1:], Env(f"d{item.number}"))
@@ -346,6 +377,24 @@ class World:
         except RuntimeError:
             return "refused"
         self.watch(name, task, failed)
+        return "ok"
+
+    def on_kid(self, env, group, name, *statements):
+        """A child that does not fail."""
+
+        async def tame():
+            try:
+                return await self.body(statements, Env(name))
+            except Exception as error:
+                return describe(error)
+
+        if group not in self.groups:
+            return "none"
+        try:
+            task = self.groups[group].create_task(tame(), name=name)
+        except RuntimeError:
+            return "refused"
+        self.watch(name, task, [])
         return "ok"
 
     def on_cancel(self, env, name, *message):
@@ -431,8 +480,14 @@ class World:
         return show(await asyncio.gather(*self.items(items), return_exceptions=mode == "all"))
 
     def on_gathering(self, env, name, mode, *items):
+        found = self.items(items)
         self.taken.discard(name)
-        self.things[name] = asyncio.gather(*self.items(items), return_exceptions=mode == "all")
+        self.plain.discard(name)
+        nested = any(isinstance(item, str) and item[0] == "a" for item in items) and found
+        mixed = len({kind(item) for item in items if not isinstance(item, str) or self.find(item)}) > 1
+        if mode == "plain" and not nested and not mixed:
+            self.plain.add(name)
+        self.things[name] = asyncio.gather(*found, return_exceptions=mode == "all")
         self.kept.append(self.things[name])
         return "ok"
 
@@ -445,12 +500,12 @@ class World:
         return f"{','.join(names)}/{len(pending)}"
 
     async def do_waitfor(self, env, timeout, item):
-        thing = self.find(item) if isinstance(item, str) else self.body(item[1:], env)
-        return "none" if thing is None else await asyncio.wait_for(thing, number(timeout))
+        thing = self.item(item) if isinstance(item, str) else self.body(item[1:], env)
+        return "none" if thing is None else show(await asyncio.wait_for(thing, number(timeout)))
 
     async def do_shield(self, env, item):
         thing = self.item(item)
-        return "none" if thing is None else await asyncio.shield(thing)
+        return "none" if thing is None else show(await asyncio.shield(thing))
 
     async def do_completed(self, env, timeout, *items):
         values = []
@@ -462,11 +517,19 @@ class World:
         return str(len(values))
 
     async def do_timeout(self, env, delay, body):
-        limit = asyncio.timeout(number(delay))
+        return await self.limited(env, asyncio.timeout(number(delay)), body)
+
+    async def do_timeoutat(self, env, when, body):
+        return await self.limited(env, asyncio.timeout_at(number(when)), body)
+
+    async def limited(self, env, limit, body):
         inner = Env(env.label, (limit, *env.limits))
         async with limit:
             await self.body(body, inner)
         return f"expired {flag(limit.expired())}"
+
+    def on_expired(self, env, depth):
+        return flag(env.limits[int(depth)].expired()) if int(depth) < len(env.limits) else "none"
 
     def on_reschedule(self, env, depth, delay):
         if int(depth) >= len(env.limits):
@@ -719,7 +782,10 @@ def run(text):
     program = parse(text)
     world = World()
 
+    world.keen = program.head == "keen"
+
     async def main():
+        world.things["m0"] = asyncio.current_task()
         try:
             return await world.body(program[1:], Env("main"))
         finally:

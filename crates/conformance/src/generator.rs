@@ -21,6 +21,8 @@ const STORMY: &[(&str, usize)] = &[
     ("waitfor", 4),
     ("group", 5),
     ("child", 2),
+    ("timeoutat", 2),
+    ("expired", 1),
     ("shield", 3),
     ("generate", 2),
     ("reschedule", 3),
@@ -61,7 +63,7 @@ const SHARED: &[(&str, usize)] = &[
 const CALM: &[(&str, usize)] = &[("condition", 12), ("barrier", 8)];
 /// What a callback may contain.
 const IMMEDIATE: &[&str] = &[
-    "cancel", "uncancel", "cancelling", "state", "child", "spawn", "eager", "gathering", "future", "set", "callback",
+    "cancel", "uncancel", "cancelling", "state", "child", "kid", "spawn", "eager", "gathering", "future", "set", "callback",
     "uncallback", "soon", "later", "at", "unhandle", "variable", "raise", "queue", "shutdown", "value", "release",
 ];
 
@@ -82,7 +84,8 @@ pub fn program(seed: u64) -> String {
     }
     let budget = 8 + random.below(22);
     let level = 1 + random.below(3);
-    let mut generator = Generator { random, features, calm, budget, made: 0, level };
+    let keen = random.chance(15);
+    let mut generator = Generator { random, features, calm, keen, budget, made: 0, level };
     generator.main()
 }
 
@@ -114,6 +117,7 @@ struct Generator {
     random: Random,
     features: Vec<(&'static str, usize)>,
     calm: bool,
+    keen: bool,
     /// How many statements may still be made.
     budget: usize,
     made: usize,
@@ -145,7 +149,12 @@ impl Generator {
                 statements.push(format!("(wait {mode} - {})", names.join(" ")));
             }
         }
-        format!("({} {})", if self.calm { "calm" } else { "main" }, statements.join(" "))
+        let kind = match self.calm {
+            true => "calm",
+            false if self.keen => "keen",
+            false => "main",
+        };
+        format!("({kind} {})", statements.join(" "))
     }
 
     fn fresh(&mut self, letter: &str) -> String {
@@ -191,6 +200,7 @@ impl Generator {
 
     fn target(&mut self) -> String {
         match self.random.below(12) {
+            0 if self.random.chance(20) => "m0".to_owned(),
             0 => format!("u{}", 1 + self.random.below(self.made.max(1))),
             1 | 2 => format!("c{}", 1 + self.random.below(3)),
             _ => format!("t{}", 1 + self.random.below(TASKS)),
@@ -227,10 +237,39 @@ impl Generator {
         items
     }
 
+    /// Items for a gather: also gathers, and two of different types.
+    fn mixed(&mut self, place: Place) -> String {
+        let gather = |random: &mut Random| {
+            (place.level <= TASKS).then(|| place.level + random.below(TASKS + 1 - place.level))
+        };
+        match self.random.below(8) {
+            0 => match (gather(&mut self.random), gather(&mut self.random)) {
+                (Some(first), Some(second)) if first != second => format!(" a{first} a{second}"),
+                (Some(first), _) => format!(" a{first}"),
+                _ => String::new(),
+            },
+            1 => {
+                let body = format!(" (do{})", self.body(place.task(place.level)));
+                let other = match self.above(place) {
+                    Some(number) if self.random.chance(50) => format!(" t{number}"),
+                    _ => format!(" f{}", 1 + self.random.below(2)),
+                };
+                format!("{other}{body}")
+            }
+            2 => match self.above(place) {
+                Some(number) if self.random.chance(50) => format!(" t{number} t{number}"),
+                Some(number) => format!(" t{number} f1"),
+                None => " f1 f1".to_owned(),
+            },
+            _ => self.items(place),
+        }
+    }
+
     fn awaitable(&mut self, place: Place, inner: Place) -> String {
         match (self.random.below(5), self.above(place)) {
             (0 | 1, Some(number)) => format!("t{number}"),
             (2, _) => format!("f{}", 1 + self.random.below(2)),
+            (3, _) if place.level <= TASKS => format!("a{}", place.level + self.random.below(TASKS + 1 - place.level)),
             _ => format!("(do{})", self.body(inner)),
         }
     }
@@ -300,13 +339,13 @@ impl Generator {
             }
             "gather" => {
                 let mode = self.random.pick(&["plain", "all"]);
-                format!("(gather {mode}{})", self.items(place))
+                format!("(gather {mode}{})", self.mixed(place))
             }
             "gathering" => {
                 let mode = self.random.pick(&["plain", "all"]);
                 let level = if place.immediate { TASKS } else { place.level };
                 // Bodies in it must not await what has its name.
-                let items = self.items(Place { level: level + 1, ..place });
+                let items = self.mixed(Place { level: level + 1, ..place });
                 format!("(gathering a{} {mode}{items})", level.min(TASKS))
             }
             "wait" => {
@@ -322,16 +361,22 @@ impl Generator {
             }
             "waitfor" => {
                 let item = self.awaitable(place, place.deeper());
-                format!("(waitfor {} {item})", self.limit())
+                let mut limit = self.limit();
+                if self.keen && limit == "0" && item.starts_with('(') {
+                    // Python starts it, as it makes an eager task of it; here it is never started.
+                    limit = "1".to_owned();
+                }
+                format!("(waitfor {limit} {item})")
             }
             "shield" => format!("(shield {})", self.awaitable(place, place.task(place.level))),
             "completed" => {
                 let items = self.items(place);
                 format!("(completed {}{items})", if self.random.chance(50) { "-".into() } else { self.limit() })
             }
-            "timeout" => {
+            "expired" if place.limits > 0 => format!("(expired {})", self.random.below(place.limits)),
+            "timeout" | "timeoutat" => {
                 let inner = Place { limits: place.limits + 1, ..place.deeper() };
-                format!("(timeout {} {})", self.limit(), self.list(inner))
+                format!("({kind} {} {})", self.limit(), self.list(inner))
             }
             "reschedule" if place.limits > 0 => {
                 format!("(reschedule {} {})", self.random.below(place.limits), self.limit())
@@ -434,7 +479,8 @@ impl Generator {
     fn child(&mut self, group: &str, place: Place) -> String {
         let name = format!("c{}", 1 + self.random.below(3));
         let body = self.body(Place { level: TASKS + 1, ..place.task(TASKS + 1) });
-        format!("(child {group} {name}{body})")
+        let kind = if self.random.chance(30) { "kid" } else { "child" };
+        format!("({kind} {group} {name}{body})")
     }
 
     fn callback(&mut self, place: Place) -> String {

@@ -1,6 +1,6 @@
 //! Runs programs of the language on this library.
 //!
-//! A program is `(main STATEMENT…)`. A statement is a list whose first word says what it does; what it came to is an
+//! A program is `(main STATEMENT…)`; in a `keen` one all tasks start eagerly, and the trace of a `calm` one ends with main. A statement is a list whose first word says what it does; what it came to is an
 //! entry of the trace: the time in seconds, the label of the task or callback, the number of the statement, the outcome.
 //! Two kinds of entry have no number: `ended`, from a done-callback that every task gets when it is made, and `called`,
 //! from a callback that the program added. A body's value is the outcome of its last statement.
@@ -66,14 +66,17 @@ pub fn run(text: &str) -> Run {
     let world = Rc::new(World::new(program.head() == "calm"));
     let mut runner = Runner::builder().virtual_time(true).build().expect("an event loop can be made");
     runner.get_loop().set_exception_handler(Some(Rc::new(|_, _| {})));
+    let keen = program.head() == "keen";
     let counted = world.clone();
     runner.get_loop().set_task_factory(Some(Rc::new(move |builder| {
         counted.task_made();
-        builder
+        if keen { builder.eager_start(true) } else { builder }
     })));
     let main = body(&world, &program, 1, &Env::new("main"));
     let inner = world.clone();
     let main = async move {
+        let this = asyncio::current_task().expect("main is a task");
+        inner.things.borrow_mut().insert("m0".to_owned(), Thing::Handle(this));
         let outcome = catch_unwinding(catch_cancelled(main)).await;
         inner.main_ended();
         match outcome {
@@ -182,7 +185,7 @@ async fn step(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
             "sleep" | "await" | "run" | "fail" | "loop" | "catch" | "except" | "finally" | "withvar" => {
                 control(world, statement, env).await
             }
-            "gather" | "wait" | "waitfor" | "shield" | "completed" | "timeout" | "group" | "generate" => {
+            "gather" | "wait" | "waitfor" | "shield" | "completed" | "timeout" | "timeoutat" | "group" | "generate" => {
                 combinator::step(world, statement, env).await
             }
             "acquire" | "lock" | "obtain" | "permit" | "attend" | "cwait" | "cwaitfor" | "notify" | "meet" | "reset"

@@ -6,7 +6,7 @@ use crate::expression::{Expression, List, parse};
 
 /// Statements whose lists are statements or bodies, each of which can go.
 const HOLDERS: &[&str] = &[
-    "", "main", "calm", "spawn", "eager", "child", "run", "loop", "do", "withvar", "lock", "permit", "soon", "later",
+    "", "main", "calm", "keen", "spawn", "eager", "child", "kid", "run", "loop", "do", "withvar", "lock", "permit", "soon", "later",
     "at", "callback", "gather", "gathering", "completed",
 ];
 
@@ -56,7 +56,7 @@ fn hoisted(statement: &List, index: usize) -> Option<Vec<Expression>> {
     let inner = statement.items[index].list()?;
     match statement.head() {
         "" => None,
-        "catch" | "except" | "finally" | "timeout" | "group" | "generate" => Some(inner.items.clone()),
+        "catch" | "except" | "finally" | "timeout" | "timeoutat" | "group" | "generate" => Some(inner.items.clone()),
         "waitfor" | "shield" | "gather" | "completed" => Some(inner.items[1..].to_vec()),
         "lock" | "permit" | "loop" | "run" | "withvar" => Some(vec![statement.items[index].clone()]),
         _ => None,
@@ -84,7 +84,7 @@ fn may_go(list: &List, index: usize) -> bool {
 
 /// A smaller number.
 fn smaller(list: &List, index: usize, atom: &str) -> Option<Rc<str>> {
-    let heads = ["sleep", "later", "at", "timeout", "waitfor", "loop", "completed", "wait", "generate", "reschedule"];
+    let heads = ["sleep", "later", "at", "timeout", "timeoutat", "waitfor", "loop", "completed", "wait", "generate", "reschedule"];
     if index == 0 || !heads.contains(&list.head()) {
         return None;
     }

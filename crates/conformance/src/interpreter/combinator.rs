@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use asyncio::{
-    ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, SharedTask, TaskError, TaskHandle, Timeout, Waitable,
+    ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Gather, Instant, SharedTask, TaskError, TaskHandle, Timeout, Waitable,
     as_completed, async_generator, gather, shield, try_task_group, wait, wait_for, with_cleanup,
 };
 
@@ -13,11 +13,15 @@ use super::world::{Gathered, Thing, World};
 use super::{Env, Running, body, cancelled, catch_unwinding, delay, fail, number, text_of};
 use crate::expression::{Expression, List};
 
-/// What a combinator gets: things of one type.
+/// What a combinator gets: things of one type, or two of different types.
 enum Items {
     Tasks(Vec<SharedTask<String>>),
     Futures(Vec<asyncio::Future<String>>),
     Bodies(Vec<Running>),
+    Gathers(Vec<Gather<Vec<String>>>),
+    TaskAndFuture(SharedTask<String>, asyncio::Future<String>),
+    TaskAndBody(SharedTask<String>, Running),
+    FutureAndBody(asyncio::Future<String>, Running),
 }
 
 /// The things that a statement names or contains, from `start` on.
@@ -25,22 +29,28 @@ fn items(world: &Rc<World>, statement: &Rc<List>, start: usize) -> Items {
     let mut tasks = Vec::new();
     let mut futures = Vec::new();
     let mut bodies = Vec::new();
+    let mut gathers = Vec::new();
     for item in &statement.items[start..] {
         match item {
             Expression::Atom(name) => match world.find(name) {
                 Some(Thing::Task(task)) => tasks.push(task),
                 Some(Thing::Future(future)) => futures.push(future),
-                Some(_) => panic!("{statement}: only tasks and futures have a place here"),
+                Some(Thing::Gather(_)) => gathers.extend(world.take_plain(name)),
+                Some(Thing::Handle(_)) => panic!("{statement}: only its creator can await it"),
                 None => {}
             },
             Expression::List(list) => bodies.push(body(world, list, 1, &Env::new(&format!("d{}", list.number)))),
         }
     }
-    match (tasks.is_empty(), futures.is_empty(), bodies.is_empty()) {
-        (_, true, true) => Items::Tasks(tasks),
-        (true, _, true) => Items::Futures(futures),
-        (true, true, _) => Items::Bodies(bodies),
-        _ => panic!("{statement}: its items must be all tasks, all futures, or all bodies"),
+    match (tasks.len(), futures.len(), bodies.len(), gathers.len()) {
+        (_, 0, 0, 0) => Items::Tasks(tasks),
+        (0, _, 0, 0) => Items::Futures(futures),
+        (0, 0, _, 0) => Items::Bodies(bodies),
+        (0, 0, 0, _) => Items::Gathers(gathers),
+        (1, 1, 0, 0) => Items::TaskAndFuture(tasks.remove(0), futures.remove(0)),
+        (1, 0, 1, 0) => Items::TaskAndBody(tasks.remove(0), bodies.remove(0)),
+        (0, 1, 1, 0) => Items::FutureAndBody(futures.remove(0), bodies.remove(0)),
+        _ => panic!("{statement}: its items must be of one type, or be a task, a future, and a body, two of them"),
     }
 }
 
@@ -57,6 +67,15 @@ fn show_result(result: &Result<String, TaskError>) -> String {
     }
 }
 
+fn show_list(result: &Result<Vec<String>, TaskError>) -> String {
+    match result {
+        Ok(values) => show(values),
+        Err(TaskError::Cancelled(error)) => cancelled(error),
+        Err(TaskError::Panicked(payload)) => format!("error {}", text_of(payload.as_ref())),
+        Err(error) => format!("{error}"),
+    }
+}
+
 fn show_results(results: &[Result<String, TaskError>]) -> String {
     show(&results.iter().map(show_result).collect::<Vec<_>>())
 }
@@ -64,17 +83,21 @@ fn show_results(results: &[Result<String, TaskError>]) -> String {
 /// A gather, not awaited yet.
 fn gathered(world: &Rc<World>, mode: &str, statement: &Rc<List>, start: usize) -> Gathered {
     macro_rules! gathered {
-        ($items:expr) => {
+        ($items:expr, $plain:ident, $results:ident) => {
             match mode {
-                "all" => Gathered::Results(gather($items).return_exceptions().into_future()),
-                _ => Gathered::Plain(gather($items).into_future()),
+                "all" => Gathered::$results(gather($items).return_exceptions().into_future()),
+                _ => Gathered::$plain(gather($items).into_future()),
             }
         };
     }
     match items(world, statement, start) {
-        Items::Tasks(tasks) => gathered!(tasks),
-        Items::Futures(futures) => gathered!(futures),
-        Items::Bodies(bodies) => gathered!(bodies),
+        Items::Tasks(tasks) => gathered!(tasks, Plain, Results),
+        Items::Futures(futures) => gathered!(futures, Plain, Results),
+        Items::Bodies(bodies) => gathered!(bodies, Plain, Results),
+        Items::Gathers(gathers) => gathered!(gathers, Nested, NestedResults),
+        Items::TaskAndFuture(task, future) => gathered!((task, future), Pair, PairResults),
+        Items::TaskAndBody(task, body) => gathered!((task, body), Pair, PairResults),
+        Items::FutureAndBody(future, body) => gathered!((future, body), Pair, PairResults),
     }
 }
 
@@ -87,6 +110,16 @@ async fn await_gathered(gathered: Gathered) -> String {
     match gathered {
         Gathered::Plain(gather) => show(&gather.await),
         Gathered::Results(gather) => show_results(&gather.await),
+        Gathered::Nested(gather) => show(&gather.await.iter().map(|values| show(values)).collect::<Vec<_>>()),
+        Gathered::NestedResults(gather) => show(&gather.await.iter().map(show_list).collect::<Vec<_>>()),
+        Gathered::Pair(gather) => {
+            let (first, second) = gather.await;
+            show(&[first, second])
+        }
+        Gathered::PairResults(gather) => {
+            let (first, second) = gather.await;
+            show(&[show_result(&first), show_result(&second)])
+        }
     }
 }
 
@@ -128,7 +161,11 @@ pub(super) async fn step(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> 
                 Expression::Atom(name) => match world.find(name) {
                     Some(Thing::Task(task)) => wait_for(task, limit).await,
                     Some(Thing::Future(future)) => wait_for(future, limit).await,
-                    Some(_) => panic!("{statement}: only tasks and futures have a place here"),
+                    Some(Thing::Gather(_)) => match world.take_plain(name) {
+                        Some(gather) => wait_for(gather, limit).await.map(|values| show(&values)),
+                        None => Ok("none".to_owned()),
+                    },
+                    Some(Thing::Handle(_)) => panic!("{statement}: only its creator can await it"),
                     None => Ok("none".to_owned()),
                 },
             };
@@ -141,13 +178,21 @@ pub(super) async fn step(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> 
             Expression::Atom(name) => match world.find(name) {
                 Some(Thing::Task(task)) => shield(task).await,
                 Some(Thing::Future(future)) => shield(future).await,
-                Some(_) => panic!("{statement}: only tasks and futures have a place here"),
+                Some(Thing::Gather(_)) => match world.take_plain(name) {
+                    Some(gather) => show(&shield(gather).await),
+                    None => "none".to_owned(),
+                },
+                Some(Thing::Handle(_)) => panic!("{statement}: only its creator can await it"),
                 None => "none".to_owned(),
             },
         },
         "completed" => completed(world, statement, env).await,
-        "timeout" => {
-            let limit = Rc::new(Timeout::after(delay(statement.word(1))));
+        "timeout" | "timeoutat" => {
+            let limit = delay(statement.word(1));
+            let limit = Rc::new(match statement.head() {
+                "timeout" => Timeout::after(limit),
+                _ => Timeout::at(limit.map(|when| Instant::ZERO + when)),
+            });
             let limits = std::iter::once(limit.clone()).chain(env.limits.iter().cloned()).collect();
             let inner = Env { label: env.label.clone(), limits };
             match limit.run(body(world, &statement.sublist(2), 0, &inner)).await {
@@ -191,6 +236,7 @@ async fn completed(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String
         Items::Tasks(tasks) => each!(tasks),
         Items::Futures(futures) => each!(futures),
         Items::Bodies(bodies) => each!(bodies),
+        _ => panic!("{statement}: its items must be all tasks, all futures, or all bodies"),
     }
     values.to_string()
 }

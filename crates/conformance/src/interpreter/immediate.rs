@@ -1,12 +1,13 @@
 //! Statements that never wait: they may also be in callbacks.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use asyncio::{GetError, Instant, PutError, Task, Timeout, get_running_loop};
 
 use super::combinator::gathering;
-use super::world::{AnyQueue, AnySemaphore, Failed, Scheduled, Thing, VARIABLE, World};
+use super::world::{AnyQueue, AnySemaphore, Failed, Gathered, Scheduled, Thing, VARIABLE, World, with_gather};
 use super::{Env, body, catch_unwinding, number, task};
 use crate::expression::List;
 
@@ -65,7 +66,11 @@ pub(super) fn act(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String 
             world.watch(name, Thing::Task(task.shared()), failed);
             ok()
         }
-        "child" => child(world, statement),
+        "child" | "kid" => child(world, statement),
+        "expired" => match env.limits.get(number(name) as usize) {
+            Some(limit) => flag(limit.expired()),
+            None => "none".to_owned(),
+        },
         "future" => {
             world.things.borrow_mut().insert(name.to_owned(), Thing::Future(asyncio::Future::new()));
             ok()
@@ -186,14 +191,24 @@ fn child(world: &Rc<World>, statement: &Rc<List>) -> String {
     let Some(group) = world.groups.borrow().get(statement.word(1)).cloned() else { return "none".to_owned() };
     let name = statement.word(2);
     let failed = Failed::default();
-    let (future, slot) = (catch_unwinding(body(world, statement, 3, &Env::new(name))), failed.clone());
-    let task = group.try_create_task(async move {
-        future.await.map_err(|text| {
-            *slot.borrow_mut() = Some(text.clone());
-            Failure(text)
-        })
+    let slot = failed.clone();
+    let started = Rc::new(Cell::new(false));
+    let (start, body) = (started.clone(), body(world, statement, 3, &Env::new(name)));
+    let future = catch_unwinding(async move {
+        start.set(true);
+        body.await
     });
-    if task.done() {
+    let task = if statement.head() == "kid" {
+        group.create_task(async move { future.await.unwrap_or_else(|text| text) })
+    } else {
+        group.try_create_task(async move {
+            future.await.map_err(|text| {
+                *slot.borrow_mut() = Some(text.clone());
+                Failure(text)
+            })
+        })
+    };
+    if task.done() && !started.get() {
         return "refused".to_owned();
     }
     world.watch(name, Thing::Handle(task.handle()), failed);
@@ -213,13 +228,10 @@ fn reschedule(limit: Option<&Rc<Timeout>>, delay: &str) -> String {
 fn act_on(world: &Rc<World>, thing: &Thing, statement: &Rc<List>) -> String {
     match (statement.head(), thing) {
         ("cancel", Thing::Gather(gather)) => {
-            use super::world::Gathered;
             match (&*gather.borrow(), statement.items.len() > 2) {
                 (None, _) => "taken".to_owned(),
-                (Some(Gathered::Plain(gather)), false) => flag(gather.cancel()),
-                (Some(Gathered::Plain(gather)), true) => flag(gather.cancel_with(statement.word(2))),
-                (Some(Gathered::Results(gather)), false) => flag(gather.cancel()),
-                (Some(Gathered::Results(gather)), true) => flag(gather.cancel_with(statement.word(2))),
+                (Some(any), false) => flag(with_gather!(any, gather => gather.cancel())),
+                (Some(any), true) => flag(with_gather!(any, gather => gather.cancel_with(statement.word(2)))),
             }
         }
         ("cancel", Thing::Future(future)) if statement.items.len() > 2 => flag(future.cancel_with(statement.word(2))),

@@ -40,7 +40,28 @@ impl Drop for Variable {
 pub(super) enum Gathered {
     Plain(Gather<Vec<String>>),
     Results(Gather<Vec<Result<String, TaskError>>>),
+    /// Of gathers.
+    Nested(Gather<Vec<Vec<String>>>),
+    NestedResults(Gather<Vec<Result<Vec<String>, TaskError>>>),
+    /// Of two things of different types.
+    Pair(Gather<(String, String)>),
+    PairResults(Gather<(Result<String, TaskError>, Result<String, TaskError>)>),
 }
+
+/// Runs `$body` with `$gather` as the gather, whatever its kind.
+macro_rules! with_gather {
+    ($any:expr, $gather:ident => $body:expr) => {
+        match $any {
+            Gathered::Plain($gather) => $body,
+            Gathered::Results($gather) => $body,
+            Gathered::Nested($gather) => $body,
+            Gathered::NestedResults($gather) => $body,
+            Gathered::Pair($gather) => $body,
+            Gathered::PairResults($gather) => $body,
+        }
+    };
+}
+pub(super) use with_gather;
 
 /// What can be awaited or cancelled by name.
 #[derive(Clone)]
@@ -247,6 +268,19 @@ impl World {
             return asyncio::current_task().map(Thing::Handle);
         }
         self.things.borrow().get(name).cloned()
+    }
+
+    /// Takes a gather of plain values that nobody has awaited.
+    pub(super) fn take_plain(&self, name: &str) -> Option<Gather<Vec<String>>> {
+        let Some(Thing::Gather(gather)) = self.find(name) else { return None };
+        let mut gather = gather.borrow_mut();
+        match gather.take() {
+            Some(Gathered::Plain(plain)) => Some(plain),
+            other => {
+                *gather = other;
+                None
+            }
+        }
     }
 
     /// Names a task, and notes its end.
