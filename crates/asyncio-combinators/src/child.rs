@@ -43,10 +43,18 @@ impl Control {
         }
     }
 
+    /// The cancellation that it ended with, if it did, and if nobody has taken it yet.
+    pub(crate) fn cancelled_error(&self) -> Option<CancelledError> {
+        match self {
+            Self::Task(task) => task.cancelled_error(),
+            Self::Other(other) => other.cancelled_error(),
+        }
+    }
+
     pub(crate) fn is_panicked(&self) -> bool {
         match self {
             Self::Task(task) => task.panicked(),
-            Self::Other(_) => false,
+            Self::Other(other) => other.panicked(),
         }
     }
 

@@ -131,10 +131,7 @@ impl State {
 
     /// The error of a gather that was cancelled and whose children have all ended: that of its last child, as in Python.
     fn cancelled(&self) -> Verdict {
-        let last = self.controls.last().and_then(|control| match control {
-            Control::Task(task) => task.cancelled_error(),
-            Control::Other(other) => other.cancelled_error(),
-        });
+        let last = self.controls.last().and_then(Control::cancelled_error);
         Verdict::Cancelled(last.unwrap_or_else(|| CancelledError::new(CancelKind::Gather)))
     }
 
@@ -189,7 +186,18 @@ impl Awaitee for State {
 
 impl Observable for State {
     fn cancelled_error(&self) -> Option<CancelledError> {
-        None
+        match self.verdict()? {
+            Verdict::Cancelled(error) => Some(error),
+            Verdict::One(index) if self.controls[index].is_cancelled() => {
+                let error = self.controls[index].cancelled_error();
+                Some(error.unwrap_or_else(|| CancelledError::at(CancelKind::Gather, self.location)))
+            }
+            Verdict::One(_) | Verdict::All => None,
+        }
+    }
+
+    fn panicked(&self) -> bool {
+        matches!(self.verdict(), Some(Verdict::One(index)) if self.controls[index].is_panicked())
     }
 
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {

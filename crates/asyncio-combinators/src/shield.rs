@@ -85,10 +85,7 @@ impl Watcher for State {
         if self.cancelled.borrow().is_some() {
             return;
         }
-        let error = match &self.inner {
-            Control::Task(task) => task.cancelled_error(),
-            Control::Other(other) => other.cancelled_error(),
-        };
+        let error = self.inner.cancelled_error();
         *self.cancelled.borrow_mut() = error;
         self.ended.set(true);
         self.completion.finish();
@@ -116,6 +113,10 @@ impl Awaitee for State {
 impl Observable for State {
     fn cancelled_error(&self) -> Option<CancelledError> {
         self.cancelled.borrow().clone()
+    }
+
+    fn panicked(&self) -> bool {
+        self.ended.get() && self.cancelled.borrow().is_none() && self.inner.is_panicked()
     }
 
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {

@@ -8,10 +8,12 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
-use asyncio_executor::{CancelKind, CancelledError, SharedTask, Task, Watcher, create_task};
+use asyncio_executor::{CancelKind, CancelledError, SharedTask, Task, Watcher, catch_cancelled, create_task};
 
 use crate::child::Control;
+use crate::gather::Gather;
 use crate::identity::same;
+use crate::shield::Shield;
 use crate::timeout::{Timeout, TimeoutError};
 
 static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
@@ -21,8 +23,8 @@ static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
 /// When the time is up, `future` is cancelled where it is suspended and awaited until it has really ended, which may take
 /// longer. If it refuses the cancellation, its value counts.
 ///
-/// With a delay of zero, a `Task`, `SharedTask` or `Future` that is done gives its result, and one that is not is
-/// cancelled and waited for; any other future is never started.
+/// With a delay of zero, a `Task`, `SharedTask`, `Future`, gather or shield that is done gives its result, and one that is
+/// not is cancelled and waited for; any other future is never started.
 ///
 /// # Errors
 ///
@@ -69,21 +71,23 @@ async fn at_once<F: Future>(future: F, location: &'static Location<'static>) -> 
     };
     if !control.is_done() {
         cancel_and_wait(&control, location).await;
-        if control.is_cancelled() {
-            return Err(TimeoutError::new(location));
-        }
+        return catch_cancelled(future).await.map_err(|_| TimeoutError::new(location));
     }
     Ok(future.await)
 }
 
-/// The task or future that `future` is, if it is one.
+/// The task, future, gather or shield that `future` is, if it is one.
 fn known<F: Future>(future: &F) -> Option<Control> {
     if let Some(task) = same::<F, Task<F::Output>>(future) {
         Some(Control::Task(task.handle()))
     } else if let Some(task) = same::<F, SharedTask<F::Output>>(future) {
         Some(Control::Task(task.handle()))
+    } else if let Some(future) = same::<F, asyncio_executor::Future<F::Output>>(future) {
+        Some(Control::Other(future.observable()))
+    } else if let Some(gather) = same::<F, Gather<F::Output>>(future) {
+        Some(Control::Other(gather.observable()))
     } else {
-        same::<F, asyncio_executor::Future<F::Output>>(future).map(|future| Control::Other(future.observable()))
+        same::<F, Shield<F::Output>>(future).map(Shield::control)
     }
 }
 
