@@ -242,8 +242,8 @@ impl Generator {
         let gather = |random: &mut Random| {
             (place.level <= TASKS).then(|| place.level + random.below(TASKS + 1 - place.level))
         };
-        match self.random.below(8) {
-            0 => match (gather(&mut self.random), gather(&mut self.random)) {
+        match self.random.below(9) {
+            0 | 8 => match (gather(&mut self.random), gather(&mut self.random)) {
                 (Some(first), Some(second)) if first != second => format!(" a{first} a{second}"),
                 (Some(first), _) => format!(" a{first}"),
                 _ => String::new(),
@@ -343,7 +343,8 @@ impl Generator {
             }
             "gathering" => {
                 let mode = self.random.pick(&["plain", "all"]);
-                let level = if place.immediate { TASKS } else { place.level };
+                let lowest = if place.immediate { 1 } else { place.level.min(TASKS) };
+                let level = lowest + self.random.below(TASKS + 1 - lowest);
                 // Bodies in it must not await what has its name.
                 let items = self.mixed(Place { level: level + 1, ..place });
                 format!("(gathering a{} {mode}{items})", level.min(TASKS))
