@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -264,7 +264,7 @@ impl<F: Future> Future for RunTimeout<'_, F> {
     type Output = Result<F::Output, TimeoutError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let limit = *this.limit;
         let scope = this.scope.as_ref();
         let timer = this.timer.as_ref();
@@ -289,9 +289,15 @@ impl<F: Future> Future for RunTimeout<'_, F> {
             State::Entered | State::Expiring => {}
             State::Expired | State::Exited => panic!("a timeout can be used once: make another one"),
         }
-        let result = match scope.poll_in(cx, this.inner) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(result) => result,
+        // A panic goes through, but like any end of the future it takes the request of this limit back.
+        let result = match catch_unwind(AssertUnwindSafe(|| scope.poll_in(cx, this.inner.as_mut()))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => Ok(result),
+            Err(payload) => {
+                scope.close();
+                this.inner.set(None);
+                Err(payload)
+            }
         };
         // The time may have been up while the future completed for another reason.
         let expired = limit.state.get() == State::Expiring || limit.is_up(&timer);
@@ -300,7 +306,7 @@ impl<F: Future> Future for RunTimeout<'_, F> {
         limit.key.set(None);
         if !expired {
             limit.state.set(State::Exited);
-            return match result {
+            return match result.unwrap_or_else(|payload| resume_unwind(payload)) {
                 Ok(value) => Poll::Ready(Ok(value)),
                 Err(error) => {
                     raise(error);
@@ -310,7 +316,7 @@ impl<F: Future> Future for RunTimeout<'_, F> {
         }
         limit.state.set(State::Expired);
         let left = this.task.as_ref().map_or(0, TaskHandle::uncancel);
-        match result {
+        match result.unwrap_or_else(|payload| resume_unwind(payload)) {
             Ok(value) => Poll::Ready(Ok(value)),
             Err(_) if left <= *this.before => Poll::Ready(Err(TimeoutError::new(limit.location))),
             Err(error) => {
