@@ -387,6 +387,7 @@ struct Abandon<'a>(&'a State);
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
+        drop(self.0.waker.take());
         if !self.0.over.replace(true) {
             self.0.abort();
             self.0.uncancel_parent();

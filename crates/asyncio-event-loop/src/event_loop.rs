@@ -297,7 +297,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.set_exception_handler(None)`.
+    /// `loop.reset_exception_handler()`.
     pub fn reset_exception_handler(&self) {
         drop(self.inner.handler.take());
     }

@@ -47,6 +47,10 @@ pub trait Awaitee {
 pub trait Observable: Awaitee {
     /// The cancellation that it ended with, if it did.
     fn cancelled_error(&self) -> Option<CancelledError>;
+    /// Whether it ended with a panic.
+    fn panicked(&self) -> bool {
+        false
+    }
     /// Tells `watcher` when it is done, with `index`. It must not be done.
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize);
     /// Undoes `watch`, all registrations of `watcher`, unless the notice is on its way.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncio_event_loop::{RunError, Runner, get_running_loop, run, sleep, to_thread};
-use asyncio_executor::{catch_cancelled, create_task, current_task};
+use asyncio_executor::{Future, catch_cancelled, create_task, current_task};
 
 fn virtual_runner() -> Runner {
     Runner::builder().virtual_time(true).build().unwrap()
@@ -142,4 +142,51 @@ fn a_main_task_that_is_cancelled_is_named() {
         text.starts_with("the main task, \"the program\", was cancelled at") && text.ends_with(": enough"),
         "{text}"
     );
+}
+
+#[test]
+fn a_future_that_the_end_of_a_run_cancels_calls_its_callbacks() {
+    let called = Rc::new(RefCell::new(false));
+    let mut runner = virtual_runner();
+    let ran = runner.run(async {
+        let future = Future::<()>::new();
+        let inner = called.clone();
+        future.add_done_callback(move |future| *inner.borrow_mut() = future.cancelled());
+        drop(create_task(future));
+        sleep(Duration::from_secs(1)).await;
+    });
+    ran.unwrap();
+    runner.close();
+    assert!(*called.borrow());
+}
+
+#[test]
+fn a_panic_at_the_end_of_a_run_goes_to_the_exception_handler() {
+    let faults = Rc::new(RefCell::new(Vec::new()));
+    let mut runner = virtual_runner();
+    let inner = faults.clone();
+    runner.get_loop().set_exception_handler(move |_, fault| inner.borrow_mut().push(fault.to_string()));
+    let task = runner.run(async {
+        let task = create_task(async {
+            let _ = catch_cancelled(pending::<()>()).await;
+            std::panic::resume_unwind(Box::new("too late"));
+        });
+        sleep(Duration::from_secs(1)).await;
+        task
+    });
+    runner.close();
+    assert!(faults.borrow().iter().any(|fault| fault.contains("too late")), "{:?}", faults.borrow());
+    drop(task);
+}
+
+#[test]
+fn an_eager_task_factory_does_not_start_main_before_the_loop() {
+    let mut runner = virtual_runner();
+    runner.get_loop().set_task_factory(|builder| builder.eager_start(true));
+    let value = runner.run(async {
+        let task = create_task(async { 1 });
+        assert!(task.done(), "an eager task that does not wait ends at once");
+        task.await
+    });
+    assert_eq!(value.unwrap(), 1);
 }

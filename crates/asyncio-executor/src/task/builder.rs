@@ -3,9 +3,11 @@
 
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
+use std::ptr;
 
 use crate::cancel::CancelledError;
 use crate::context_var::{self, Context};
+use crate::current;
 use crate::executor::Inner;
 use crate::running::current_or_panic;
 use crate::task::cell::{self, Parts};
@@ -37,7 +39,8 @@ impl TaskBuilder {
         self
     }
 
-    /// Whether the first step runs at once, inside `spawn`. A task that ends in it never enters the ready queue.
+    /// Whether the first step runs at once, inside `spawn`. A task that ends in it never enters the ready queue. One that
+    /// is made while its loop does not run starts with the loop.
     ///
     /// This changes the order of things: see `asyncio.eager_task_factory`.
     pub fn eager_start(mut self, eager: bool) -> Self {
@@ -65,7 +68,7 @@ impl TaskBuilder {
         let location = Location::caller();
         let future = future.into_future();
         // SAFETY: `'static`: it borrows nothing.
-        current_or_panic("`create_task`", |inner| unsafe { self.make(inner, future, location) })
+        current_or_panic("`create_task`", |inner| unsafe { self.make(inner, future, location, true) })
     }
 
     /// A task that has ended cancelled.
@@ -89,28 +92,38 @@ impl TaskBuilder {
     #[track_caller]
     pub(crate) fn spawn_on<F: Future + 'static>(self, inner: &Inner, future: F) -> Task<F::Output> {
         // SAFETY: `'static`: it borrows nothing.
-        unsafe { self.make(inner, future, Location::caller()) }
+        unsafe { self.make(inner, future, Location::caller(), true) }
     }
 
     /// # Safety
     ///
     /// The future is dropped before what it borrows.
+    ///
+    /// The task does not start eagerly.
     #[track_caller]
     pub(crate) unsafe fn spawn_unchecked<F: Future>(self, inner: &Inner, future: F) -> Task<F::Output> {
         // SAFETY: by the caller's promise.
-        unsafe { self.make(inner, future, Location::caller()) }
+        unsafe { self.make(inner, future, Location::caller(), false) }
     }
 
     /// # Safety
     ///
     /// As for `spawn_unchecked`.
-    unsafe fn make<F: Future>(self, inner: &Inner, future: F, location: &'static Location<'static>) -> Task<F::Output> {
+    unsafe fn make<F: Future>(
+        self,
+        inner: &Inner,
+        future: F,
+        location: &'static Location<'static>,
+        may_start: bool,
+    ) -> Task<F::Output> {
         let this = match inner.factory() {
             Some(factory) => factory(self),
             None => self,
         };
         assert!(!inner.is_closed(), "the event loop is closed: no task can be made on it any more");
-        let eager = this.eager_start.unwrap_or(false);
+        // A task that is made before its loop runs finds none to start in, whatever the factory says.
+        let runs = current::with(|current| ptr::eq(current.executor.get(), inner));
+        let eager = may_start && runs && this.eager_start.unwrap_or(false);
         let parts = Parts {
             shared: &inner.shared,
             // The alive reference, the handle, and the one in the queue.

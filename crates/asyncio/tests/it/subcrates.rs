@@ -24,7 +24,7 @@ reachable! {
     CancelKind CancelledError CatchCancelled Raise Shield WithCleanup catch_cancelled shield with_cleanup
     // Combinators.
     ALL_COMPLETED AsCompleted AsCompletedTimeout AsyncGenerator Emit ExceptionGroup FIRST_COMPLETED FIRST_EXCEPTION
-    Gather Gathering GatheringResults ReturnWhen RunTimeout TaskGroup Timeout TimeoutError TryGather Wait Waitable
+    Gather Gathering GatheringResults ReturnWhen RunTimeout TaskGroup Timeout TimeoutError TryGather TryWaitable Wait Waitable
     Yielder as_completed async_generator gather task_group timeout timeout_at try_gather try_task_group try_wait wait
     wait_for
     // Synchronisation.

@@ -1,0 +1,824 @@
+"""Runs programs of the conformance language on CPython's asyncio, on a virtual clock, and prints what they did.
+
+    python3.13 interpret.py < programs > traces
+
+Standard input has one program on each line, standard output gets its trace on one line, entries parted by `;`. The
+interpreter of the same language in Rust is `src/interpreter.rs`; what a statement means is written there.
+
+CPython leaves three orders open: that of equal deadlines, that of sets of tasks, and that of the tasks which are
+cancelled at the end of a run. Here they are the order of insertion. Where CPython 3.13.0 has a bug that later versions
+mended, it is mended here. Nothing else is touched.
+"""
+
+import asyncio
+import contextvars
+import itertools
+import logging
+import selectors
+import sys
+from asyncio import events, runners, taskgroups, tasks
+
+logging.disable(logging.CRITICAL)
+sys.unraisablehook = lambda unraisable: None
+sys.setrecursionlimit(10_000)
+
+VARIABLE = contextvars.ContextVar("variable", default=0)
+MODES = {"first": asyncio.FIRST_COMPLETED, "exception": asyncio.FIRST_EXCEPTION, "all": asyncio.ALL_COMPLETED}
+
+
+class Failure(Exception):
+    """What `fail` raises."""
+
+
+class Deadlock(BaseException):
+    """Nothing can ever happen again."""
+
+
+# The orders that CPython leaves open.
+
+
+class OrderedSet(dict):
+    """As much of a set as asyncio uses, in the order of insertion."""
+
+    def __init__(self, items=()):
+        super().__init__((item, None) for item in items)
+
+    def add(self, item):
+        self[item] = None
+
+    def discard(self, item):
+        self.pop(item, None)
+
+    def remove(self, item):
+        del self[item]
+
+
+class OrderedTimerHandle(events.TimerHandle):
+    """A timer that, among equal deadlines, is due in the order of creation."""
+
+    __slots__ = ("number",)
+    numbers = itertools.count()
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.number = next(self.numbers)
+
+    def __lt__(self, other):
+        return (self._when, self.number) < (other._when, other.number)
+
+
+class OrderedAsCompleted(tasks._AsCompletedIterator):
+    """`__init__` as it is in CPython, but for the set."""
+
+    def __init__(self, aws, timeout):
+        self._done = asyncio.Queue()
+        self._timeout_handle = None
+        loop = events.get_event_loop()
+        todo = OrderedSet(tasks.ensure_future(aw, loop=loop) for aw in OrderedSet(aws))
+        for f in todo:
+            f.add_done_callback(self._handle_completion)
+        if todo and timeout is not None:
+            self._timeout_handle = loop.call_later(timeout, self._handle_timeout)
+        self._todo = todo
+        self._todo_left = len(todo)
+
+
+class MendedTaskGroup(taskgroups.TaskGroup):
+    """Mended in 3.13.2: a child that has ended at its eager start is counted by its done-callback, like any other."""
+
+    def create_task(self, coro, **kwargs):
+        if self._exiting and not self._tasks:
+            coro.close()
+            raise RuntimeError("finished")
+        if self._aborting:
+            coro.close()
+            raise RuntimeError("shutting down")
+        task = self._loop.create_task(coro, **kwargs)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+        return task
+
+
+def all_tasks(loop=None):
+    loop = loop or events.get_running_loop()
+    return [task for task in loop.created if not task.done()]
+
+
+def patch():
+    tasks.set = taskgroups.set = OrderedSet
+    tasks._AsCompletedIterator = OrderedAsCompleted
+    events.TimerHandle = OrderedTimerHandle
+    tasks.all_tasks = all_tasks
+    if sys.version_info < (3, 13, 2):
+        asyncio.TaskGroup = MendedTaskGroup
+
+
+# The virtual clock.
+
+
+class Selector(selectors._BaseSelectorImpl):
+    """Advances the clock by what it would have waited."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 0
+
+    def select(self, timeout=None):
+        if timeout is None:
+            self.world.finish("deadlock")
+            raise Deadlock
+        self.now += timeout
+        return []
+
+
+class Loop(asyncio.SelectorEventLoop):
+    def __init__(self):
+        self.clock = Selector()
+        self.created = []
+        super().__init__(self.clock)
+        self._clock_resolution = 0.5
+        self.set_exception_handler(lambda loop, context: None)
+        self.set_task_factory(self.make_task)
+
+    def make_task(self, loop, coro, **kwargs):
+        # A place is kept first: an eager task may make others before it is there itself.
+        if not getattr(coro, "__name__", "shutdown_").startswith("shutdown_"):
+            self.clock.world.task_made()
+        place = len(self.created)
+        self.created.append(None)
+        if self.clock.world.keen:
+            kwargs["eager_start"] = True
+        task = asyncio.Task(coro, loop=loop, **kwargs)
+        self.created[place] = task
+        return task
+
+    def _make_self_pipe(self):
+        pass
+
+    def _close_self_pipe(self):
+        pass
+
+    def time(self):
+        return self.clock.now
+
+
+# The language.
+
+
+class Statement(list):
+    """A list of atoms and statements, with its number in the program."""
+
+    number = 0
+
+    @property
+    def head(self):
+        return self[0] if self and isinstance(self[0], str) else ""
+
+
+def parse(text):
+    numbers = itertools.count()
+    stack = [[]]
+    for token in text.replace("(", " ( ").replace(")", " ) ").split():
+        if token == "(":
+            statement = Statement()
+            statement.number = next(numbers)
+            stack[-1].append(statement)
+            stack.append(statement)
+        elif token == ")":
+            stack.pop()
+        else:
+            stack[-1].append(token)
+    return stack[0][0]
+
+
+def number(atom):
+    return None if atom == "-" else int(atom)
+
+
+def describe(error):
+    match error:
+        case asyncio.CancelledError():
+            return f"cancelled {(error.args and error.args[0]) or '-'}"
+        case Failure():
+            return f"error {error}"
+        case TimeoutError():
+            return "error timeout"
+        case asyncio.QueueShutDown():
+            return "error shutdown"
+        case asyncio.BrokenBarrierError():
+            return "error broken"
+        case BaseExceptionGroup():
+            return f"error group[{','.join(describe(inner)[6:] for inner in error.exceptions)}]"
+    return f"error {error!r}"
+
+
+def kind(item):
+    return item[0] if isinstance(item, str) else "do"
+
+
+def flag(value):
+    return "true" if value else "false"
+
+
+class Env:
+    def __init__(self, label, limits=()):
+        self.label = label
+        self.limits = limits
+
+
+class World:
+    def __init__(self):
+        self.trace = []
+        self.frozen = False
+        self.main_ended = False
+        self.finished = False
+        self.keen = False
+        self.end = None
+        self.things = {}
+        self.kept = []
+        self.taken = set()
+        self.plain = set()
+        self.callbacks = {}
+        self.handles = {}
+        self.groups = {}
+        self.locks = {}
+        self.semaphores = {}
+        self.events = {}
+        self.conditions = {}
+        self.levels = {}
+        self.barriers = {}
+        self.queues = {}
+
+    def log(self, env, statement, what):
+        if not self.frozen:
+            self.trace.append(f"{self.loop.time()} {env.label} {statement.number} {what}")
+
+    def task_made(self):
+        """A task is being made. At the end of a run, Python abandons it: the trace ends here."""
+        self.frozen = self.frozen or self.main_ended
+
+    def finish(self, *more):
+        if not self.finished:
+            words = " ".join(filter(None, [self.end, *more]))
+            last = words if words == "deadlock" else f"{self.loop.time()} {words}"
+            self.trace.append("frozen" if self.frozen else last)
+        self.finished = self.frozen = True
+
+    # What a program names comes into being when it is first used; the name says what it is like.
+
+    def lock(self, name):
+        return self.locks.setdefault(name, asyncio.Lock())
+
+    def semaphore(self, name):
+        if name not in self.semaphores:
+            kind = asyncio.BoundedSemaphore if name[0] == "B" else asyncio.Semaphore
+            self.semaphores[name] = kind(int(name[1:]))
+        return self.semaphores[name]
+
+    def event(self, name):
+        return self.events.setdefault(name, asyncio.Event())
+
+    def condition(self, name):
+        # Those with an odd number share the lock of that number.
+        if name not in self.conditions:
+            lock = self.lock(f"L{name[1:]}") if int(name[1:]) % 2 else None
+            self.conditions[name] = asyncio.Condition(lock)
+        return self.conditions[name]
+
+    def barrier(self, name):
+        if name not in self.barriers:
+            self.barriers[name] = asyncio.Barrier(int(name[1:]))
+        return self.barriers[name]
+
+    def queue(self, name):
+        if name not in self.queues:
+            kind = {"Q": asyncio.Queue, "S": asyncio.LifoQueue, "P": asyncio.PriorityQueue}[name[0]]
+            self.queues[name] = kind(int(name[1:]))
+        return self.queues[name]
+
+    def find(self, name):
+        return asyncio.current_task() if name == "self" else self.things.get(name)
+
+    # Running bodies.
+
+    async def body(self, statements, env):
+        value = "ok"
+        for statement in statements:
+            value = await self.step(statement, env)
+        return value
+
+    async def step(self, statement, env):
+        method = getattr(self, f"do_{statement.head}", None)
+        if method is None:
+            value = self.act(statement, env)
+        else:
+            value = await method(env, *statement[1:])
+        self.log(env, statement, value)
+        return value
+
+    def act(self, statement, env):
+        return getattr(self, f"on_{statement.head}")(env, *statement[1:])
+
+    def acts(self, statements, env):
+        for statement in statements:
+            self.log(env, statement, self.act(statement, env))
+
+    def item(self, item):
+        """What a combinator gets: something by name, or a coroutine."""
+        if isinstance(item, str) and item[0] == "a":
+            # Those of plain values, which nobody has awaited yet.
+            if item in self.taken or item not in self.plain:
+                return None
+            self.taken.add(item)
+        if isinstance(item, str):
+            return self.find(item)
+        return self.body(item[1:], Env(f"d{item.number}"))
+
+    def items(self, items):
+        return [item for item in map(self.item, items) if item is not None]
+
+    # Tasks.
+
+    def watch(self, name, task, failed):
+        self.things[name] = task
+        self.kept.append(task)
+        task.add_done_callback(lambda task: self.ended(name, task, failed))
+
+    def ended(self, name, task, failed):
+        # The result is not asked for: the first who asks gets the message of a cancellation, the others do not.
+        what = "cancelled" if task.cancelled() else failed[0] if failed else "value"
+        if not self.frozen:
+            self.trace.append(f"{self.loop.time()} {name} ended {what}")
+
+    async def task(self, name, statements, failed):
+        try:
+            return await self.body(statements, Env(name))
+        except Exception as error:
+            failed.append(describe(error))
+            raise
+
+    def on_spawn(self, env, name, *statements):
+        failed = []
+        self.watch(name, self.loop.create_task(self.task(name, statements, failed), name=name), failed)
+        return "ok"
+
+    def on_eager(self, env, name, *statements):
+        failed = []
+        coro = self.task(name, statements, failed)
+        self.watch(name, self.loop.make_task(self.loop, coro, name=name, eager_start=True), failed)
+        return "ok"
+
+    def on_child(self, env, group, name, *statements):
+        if group not in self.groups:
+            return "none"
+        failed = []
+        try:
+            task = self.groups[group].create_task(self.task(name, statements, failed), name=name)
+        except RuntimeError:
+            return "refused"
+        self.watch(name, task, failed)
+        return "ok"
+
+    def on_kid(self, env, group, name, *statements):
+        """A child that does not fail."""
+
+        async def tame():
+            try:
+                return await self.body(statements, Env(name))
+            except Exception as error:
+                return describe(error)
+
+        if group not in self.groups:
+            return "none"
+        try:
+            task = self.groups[group].create_task(tame(), name=name)
+        except RuntimeError:
+            return "refused"
+        self.watch(name, task, [])
+        return "ok"
+
+    def on_cancel(self, env, name, *message):
+        if name in self.taken:
+            return "taken"
+        thing = self.find(name)
+        return "none" if thing is None else flag(thing.cancel(*message))
+
+    def on_uncancel(self, env, name):
+        thing = self.find(name)
+        return "none" if thing is None else str(thing.uncancel())
+
+    def on_cancelling(self, env, name):
+        thing = self.find(name)
+        return "none" if thing is None else str(thing.cancelling())
+
+    def on_state(self, env, name):
+        thing = self.find(name)
+        if thing is None:
+            return "none"
+        return "cancelled" if thing.cancelled() else "done" if thing.done() else "pending"
+
+    def on_value(self, env, value):
+        return value
+
+    async def do_sleep(self, env, delay):
+        await asyncio.sleep(int(delay))
+        return "ok"
+
+    async def do_await(self, env, name):
+        thing = self.things.get(name)
+        if thing is None:
+            return "none"
+        if name in self.taken:
+            return "taken"
+        if name[0] == "a":
+            self.taken.add(name)
+            return show(await thing)
+        return await thing
+
+    async def do_run(self, env, name, *statements):
+        failed = []
+        task = self.loop.create_task(self.task(name, statements, failed), name=name)
+        self.watch(name, task, failed)
+        return await task
+
+    async def do_fail(self, env, what):
+        raise Failure(what)
+
+    async def do_loop(self, env, times, *statements):
+        for _ in range(int(times)):
+            await self.body(statements, env)
+        return "ok"
+
+    async def do_catch(self, env, body, handler, *after):
+        try:
+            return await self.body(body, env)
+        except asyncio.CancelledError as error:
+            self.log(env, handler, describe(error))
+            await self.body(handler, env)
+            if after:
+                raise
+            return "caught"
+
+    async def do_except(self, env, body, handler):
+        try:
+            return await self.body(body, env)
+        except Exception as error:
+            self.log(env, handler, describe(error))
+            await self.body(handler, env)
+            return "caught"
+
+    async def do_finally(self, env, body, cleanup):
+        try:
+            return await self.body(body, env)
+        finally:
+            self.log(env, cleanup, "finally")
+            await self.body(cleanup, env)
+
+    # Combinators.
+
+    async def do_gather(self, env, mode, *items):
+        return show(await asyncio.gather(*self.items(items), return_exceptions=mode == "all"))
+
+    def on_gathering(self, env, name, mode, *items):
+        found = self.items(items)
+        self.taken.discard(name)
+        self.plain.discard(name)
+        nested = any(isinstance(item, str) and item[0] == "a" for item in items) and found
+        mixed = len({kind(item) for item in items if not isinstance(item, str) or self.find(item)}) > 1
+        if mode == "plain" and not nested and not mixed:
+            self.plain.add(name)
+        self.things[name] = asyncio.gather(*found, return_exceptions=mode == "all")
+        self.kept.append(self.things[name])
+        return "ok"
+
+    async def do_wait(self, env, mode, timeout, *names):
+        found = {name: self.find(name) for name in names if self.find(name) is not None}
+        if not found:
+            return "none"
+        done, pending = await asyncio.wait(found.values(), timeout=number(timeout), return_when=MODES[mode])
+        names = [name for name, thing in found.items() if thing in done]
+        return f"{','.join(names)}/{len(pending)}"
+
+    async def do_waitfor(self, env, timeout, item):
+        thing = self.item(item) if isinstance(item, str) else self.body(item[1:], env)
+        return "none" if thing is None else show(await asyncio.wait_for(thing, number(timeout)))
+
+    async def do_shield(self, env, item):
+        thing = self.item(item)
+        return "none" if thing is None else show(await asyncio.shield(thing))
+
+    async def do_completed(self, env, timeout, *items):
+        values = []
+        place = Statement()
+        place.number = "next"
+        for next_one in asyncio.as_completed(self.items(items), timeout=number(timeout)):
+            values.append(await next_one)
+            self.log(env, place, values[-1])
+        return str(len(values))
+
+    async def do_timeout(self, env, delay, body):
+        return await self.limited(env, asyncio.timeout(number(delay)), body)
+
+    async def do_timeoutat(self, env, when, body):
+        return await self.limited(env, asyncio.timeout_at(number(when)), body)
+
+    async def limited(self, env, limit, body):
+        inner = Env(env.label, (limit, *env.limits))
+        async with limit:
+            await self.body(body, inner)
+        return f"expired {flag(limit.expired())}"
+
+    def on_expired(self, env, depth):
+        return flag(env.limits[int(depth)].expired()) if int(depth) < len(env.limits) else "none"
+
+    def on_reschedule(self, env, depth, delay):
+        if int(depth) >= len(env.limits):
+            return "none"
+        limit = env.limits[int(depth)]
+        if limit.expired():
+            return "late"
+        limit.reschedule(None if delay == "-" else self.loop.time() + int(delay))
+        return "ok"
+
+    async def do_group(self, env, name, body):
+        async with asyncio.TaskGroup() as group:
+            self.groups[name] = group
+            await self.body(body, env)
+        return "ok"
+
+    async def do_generate(self, env, take, count, before, between, cleanup, each):
+        async def generate():
+            try:
+                await self.body(before, env)
+                for index in range(int(count)):
+                    yield index
+                    await self.body(between, env)
+            finally:
+                self.log(env, cleanup, "finally")
+                await self.body(cleanup, env)
+
+        generator = generate()
+        try:
+            for _ in range(int(take)):
+                try:
+                    value = await anext(generator)
+                except StopAsyncIteration:
+                    self.log(env, each, "over")
+                    break
+                self.log(env, each, str(value))
+                await self.body(each, env)
+        finally:
+            await generator.aclose()
+        return "ok"
+
+    # Futures and callbacks.
+
+    def on_future(self, env, name):
+        self.things[name] = self.loop.create_future()
+        self.kept.append(self.things[name])
+        return "ok"
+
+    def on_set(self, env, name, value):
+        future = self.things.get(name)
+        if future is None:
+            return "none"
+        try:
+            future.set_result(value)
+        except asyncio.InvalidStateError:
+            return "invalid"
+        return "ok"
+
+    def on_callback(self, env, name, label, *statements):
+        thing = self.find(name)
+        if thing is None:
+            return "none"
+
+        def call(thing):
+            inner = Env(label)
+            if not self.frozen:
+                what = "cancelled" if thing.cancelled() else "done"
+                self.trace.append(f"{self.loop.time()} {label} called {what}")
+            self.acts(statements, inner)
+
+        self.callbacks[label] = call
+        thing.add_done_callback(call)
+        return "ok"
+
+    def on_uncallback(self, env, name, label):
+        thing = self.find(name)
+        if thing is None or label not in self.callbacks:
+            return "none"
+        return flag(thing.remove_done_callback(self.callbacks[label]))
+
+    def on_soon(self, env, name, *statements):
+        self.handles[name] = self.loop.call_soon(self.acts, statements, Env(name))
+        return "ok"
+
+    def on_later(self, env, name, delay, *statements):
+        self.handles[name] = self.loop.call_later(int(delay), self.acts, statements, Env(name))
+        return "ok"
+
+    def on_at(self, env, name, when, *statements):
+        self.handles[name] = self.loop.call_at(int(when), self.acts, statements, Env(name))
+        return "ok"
+
+    def on_unhandle(self, env, name):
+        if name not in self.handles:
+            return "none"
+        self.handles[name].cancel()
+        return "ok"
+
+    # Context variables.
+
+    def on_setvar(self, env, value):
+        VARIABLE.set(int(value))
+        return "ok"
+
+    def on_getvar(self, env):
+        return str(VARIABLE.get())
+
+    async def do_withvar(self, env, value, *statements):
+        token = VARIABLE.set(int(value))
+        try:
+            return await self.body(statements, env)
+        finally:
+            VARIABLE.reset(token)
+
+    # Primitives.
+
+    async def do_acquire(self, env, name):
+        await self.lock(name).acquire()
+        return "ok"
+
+    def on_release(self, env, name):
+        lock = self.lock(name)
+        if not lock.locked():
+            return "free"
+        lock.release()
+        return "ok"
+
+    async def do_lock(self, env, name, *statements):
+        await self.lock(name).acquire()
+        try:
+            await self.body(statements, env)
+        finally:
+            self.on_release(env, name)
+        return "ok"
+
+    async def do_obtain(self, env, name):
+        await self.semaphore(name).acquire()
+        return "ok"
+
+    def on_restore(self, env, name):
+        try:
+            self.semaphore(name).release()
+        except ValueError:
+            return "over"
+        return "ok"
+
+    async def do_permit(self, env, name, *statements):
+        await self.semaphore(name).acquire()
+        try:
+            await self.body(statements, env)
+        finally:
+            self.on_restore(env, name)
+        return "ok"
+
+    def on_locked(self, env, name):
+        thing = self.lock(name) if name[0] == "L" else self.semaphore(name)
+        return flag(thing.locked())
+
+    async def do_attend(self, env, name):
+        await self.event(name).wait()
+        return "ok"
+
+    def on_raise(self, env, name):
+        self.event(name).set()
+        return "ok"
+
+    def on_lower(self, env, name):
+        self.event(name).clear()
+        return "ok"
+
+    async def do_cwait(self, env, name):
+        async with self.condition(name) as condition:
+            await self.condition(name).wait()
+            self.levels.setdefault(name, 0)
+        return "ok"
+
+    async def do_cwaitfor(self, env, name, level):
+        async with self.condition(name):
+            await self.condition(name).wait_for(lambda: self.levels.get(name, 0) >= int(level))
+        return "ok"
+
+    async def do_notify(self, env, name, count):
+        async with self.condition(name):
+            self.levels[name] = self.levels.get(name, 0) + 1
+            if count == "all":
+                self.condition(name).notify_all()
+            else:
+                self.condition(name).notify(int(count))
+        return "ok"
+
+    async def do_meet(self, env, name):
+        return str(await self.barrier(name).wait())
+
+    async def do_reset(self, env, name):
+        await self.barrier(name).reset()
+        return "ok"
+
+    async def do_abort(self, env, name):
+        await self.barrier(name).abort()
+        return "ok"
+
+    async def do_put(self, env, name, value):
+        await self.queue(name).put(int(value))
+        return "ok"
+
+    async def do_get(self, env, name):
+        return str(await self.queue(name).get())
+
+    def on_putnow(self, env, name, value):
+        try:
+            self.queue(name).put_nowait(int(value))
+        except asyncio.QueueFull:
+            return "full"
+        except asyncio.QueueShutDown:
+            return "shutdown"
+        return "ok"
+
+    def on_getnow(self, env, name):
+        try:
+            return str(self.queue(name).get_nowait())
+        except asyncio.QueueEmpty:
+            return "empty"
+        except asyncio.QueueShutDown:
+            return "shutdown"
+
+    def on_taskdone(self, env, name):
+        try:
+            self.queue(name).task_done()
+        except ValueError:
+            return "many"
+        return "ok"
+
+    async def do_join(self, env, name):
+        await self.queue(name).join()
+        return "ok"
+
+    def on_shutdown(self, env, name, immediate):
+        self.queue(name).shutdown(immediate == "now")
+        return "ok"
+
+
+def show(value):
+    if isinstance(value, list):
+        return f"[{','.join(show(item) for item in value)}]"
+    return describe(value) if isinstance(value, BaseException) else value
+
+
+def run(text):
+    """Runs a program: `(main STATEMENT…)`, or `(calm STATEMENT…)` whose trace ends with main."""
+    program = parse(text)
+    world = World()
+
+    world.keen = program.head == "keen"
+
+    async def main():
+        world.things["m0"] = asyncio.current_task()
+        try:
+            return await world.body(program[1:], Env("main"))
+        finally:
+            world.main_ended = True
+            world.frozen = world.frozen or program.head == "calm"
+
+    loop = Loop()
+    world.loop = loop
+    loop.clock.world = world
+    runner = asyncio.Runner(loop_factory=lambda: loop)
+    try:
+        with runner:
+            try:
+                world.end = runner.run(main())
+            except Deadlock:
+                raise
+            except BaseException as error:
+                world.end = describe(error)
+        world.finish()
+    except Deadlock:
+        pass
+    return ";".join(world.trace)
+
+
+def main():
+    patch()
+    for line in sys.stdin:
+        try:
+            trace = run(line.strip())
+        except Exception as error:
+            trace = f"invalid {error!r}"
+        print(trace, flush=True)
+
+
+if __name__ == "__main__":
+    main()
