@@ -17,9 +17,9 @@ use crate::cancel::CancelledError;
 use crate::contain::{contain, wake};
 use crate::current;
 use crate::done::Watcher;
-use crate::executor::Fault;
+use crate::fault::Fault;
 use crate::list::{Linked, Links};
-use crate::scope::{Request, ScopeBase};
+use crate::scope::tree::{Request, ScopeBase};
 use crate::task::handle::TaskHandle;
 use crate::task::header::TaskRef;
 

@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 use crate::contain::{contain, drop_contained};
 use crate::context_var::{self, Context};
-use crate::executor::{Fault, Inner};
+use crate::executor::Inner;
+use crate::fault::Fault;
 use crate::ready::{Entry, Node, NodeVTable};
 use crate::task::step::NoTask;
 

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-use crate::executor::Fault;
+use crate::fault::Fault;
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;

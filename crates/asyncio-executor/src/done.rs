@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::callback;
-use crate::contain::{drop_contained, wake};
-use crate::executor::{Inner, with_current};
+use crate::contain::{contain, drop_contained, wake};
+use crate::executor::Inner;
+use crate::fault::Fault;
+use crate::running::with_current;
 use crate::shared::Shared;
 
 /// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.
@@ -252,7 +254,11 @@ impl Completion {
         }
         self.home.set(home);
         match waiter {
-            Some(watch @ Waiter::Watch(..)) if home_is_none => watch.run(),
+            Some(watch @ Waiter::Watch(..)) if home_is_none => {
+                if let Err(payload) = contain(|| watch.run()) {
+                    Fault::new("exception in a done-callback").payload(payload).report();
+                }
+            }
             waiter => drop_contained(waiter),
         }
     }

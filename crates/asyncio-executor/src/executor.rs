@@ -6,11 +6,8 @@
 //! The `SAFETY` comments rest on this: `Inner` is in an `Rc` that the [`Executor`] owns, and lives until the executor has
 //! been closed, which takes every task out of the list and makes `home` null.
 
-use std::any::Any;
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -18,16 +15,17 @@ use std::sync::Arc;
 
 use crate::callback::{self, Handle};
 use crate::cancel::{CancelKind, CancelledError};
-use crate::contain::{contain, drop_contained, drop_payload};
+use crate::contain::drop_contained;
 use crate::context_var;
 use crate::current;
+use crate::fault::Reporter;
 use crate::life::{Fate, Life};
 use crate::list::List;
 use crate::ready::{Entry, Ready};
+use crate::running::{Enter, Entered};
 use crate::scope;
 use crate::shared::{Remote, Shared};
-use crate::task::builder::{self, TaskBuilder};
-use crate::task::error::panic_message;
+use crate::task::builder::TaskBuilder;
 use crate::task::handle::{Task, TaskHandle};
 use crate::task::header::{Header, TaskRef};
 use crate::task::step;
@@ -45,9 +43,6 @@ pub(crate) struct Inner {
     /// Whether entries are being run: a task must not be stepped from inside another step of its own.
     stepping: Cell<bool>,
 }
-
-/// Is told of what nobody else is told of: see [`Executor::set_reporter`].
-pub type Reporter = dyn Fn(Fault);
 
 /// Changes how every task is made: see [`Executor::set_task_factory`].
 pub type TaskFactory = dyn Fn(TaskBuilder) -> TaskBuilder;
@@ -75,159 +70,6 @@ impl fmt::Display for ExecutorClosed {
 
 impl std::error::Error for ExecutorClosed {}
 
-/// Something went wrong where nobody is there to be told: a panic in a callback, or one that nobody retrieved.
-#[non_exhaustive]
-pub struct Fault {
-    /// What happened.
-    pub message: Cow<'static, str>,
-    /// The payload of the panic, if it was one.
-    pub payload: Option<Box<dyn Any + Send>>,
-    /// The task that it happened in.
-    pub task: Option<TaskHandle>,
-    /// Where the callback was scheduled that it happened in.
-    pub callback: Option<&'static Location<'static>>,
-}
-
-impl Fault {
-    /// A report with a message and nothing else yet.
-    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into(), payload: None, task: None, callback: None }
-    }
-
-    /// With the payload of a panic.
-    #[must_use]
-    pub fn payload(mut self, payload: Box<dyn Any + Send>) -> Self {
-        self.payload = Some(payload);
-        self
-    }
-
-    /// With the task that it happened in.
-    #[must_use]
-    pub fn task(mut self, task: TaskHandle) -> Self {
-        self.task = Some(task);
-        self
-    }
-
-    /// With the place where the callback was scheduled.
-    #[must_use]
-    pub fn callback(mut self, location: &'static Location<'static>) -> Self {
-        self.callback = Some(location);
-        self
-    }
-
-    /// The text of the panic, if there is one.
-    #[must_use]
-    pub fn panic_message(&self) -> Option<&str> {
-        self.payload.as_deref().and_then(panic_message)
-    }
-
-    /// Gives it to the reporter of the current executor, or writes it to standard error. A panic of the reporter goes no
-    /// further.
-    pub fn report(self) {
-        self.give(with_current(Inner::reporter).flatten());
-    }
-
-    /// Like [`Fault::report`], to the executor that it is about.
-    pub(crate) fn report_to(self, home: Option<&Inner>) {
-        match home {
-            Some(home) => self.give(home.reporter()),
-            None => self.report(),
-        }
-    }
-
-    fn give(self, reporter: Option<Rc<Reporter>>) {
-        let give = || match reporter {
-            Some(reporter) => reporter(self),
-            None => eprintln!("asyncio: {self}"),
-        };
-        if let Err(payload) = contain(give) {
-            let print = || eprintln!("asyncio: exception in the exception handler: {:?}", panic_message(&*payload));
-            // Standard error may be closed, which is one more panic, and there is nobody left to be told.
-            if let Err(second) = contain(print) {
-                drop_payload(second);
-            }
-            drop_payload(payload);
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if let Some(message) = self.panic_message() {
-            write!(f, ": {message}")?;
-        }
-        if let Some(task) = &self.task {
-            write!(f, "\n  task: {task:?}")?;
-        }
-        if let Some(location) = self.callback {
-            write!(f, "\n  callback: scheduled at {location}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fault")
-            .field("message", &self.message)
-            .field("panic", &self.panic_message())
-            .field("task", &self.task)
-            .field("callback", &self.callback)
-            .finish()
-    }
-}
-
-/// Lets `f` see the current executor, if there is one.
-pub(crate) fn with_current<R>(f: impl FnOnce(&Inner) -> R) -> Option<R> {
-    let inner = current::with(|current| current.executor.get());
-    // SAFETY: the current executor is alive while it is current: a guard holds it.
-    unsafe { inner.as_ref() }.map(f)
-}
-
-/// Lets `f` see the current executor.
-#[track_caller]
-pub(crate) fn current_or_panic<R>(what: &str, f: impl FnOnce(&Inner) -> R) -> R {
-    match with_current(f) {
-        Some(result) => result,
-        None => panic!("no running event loop: {what} must be called from inside `asyncio::run`"),
-    }
-}
-
-/// Makes an executor the current one of its thread until it is dropped.
-pub struct Enter<'a> {
-    _entered: Entered,
-    _executor: PhantomData<&'a Executor>,
-}
-
-impl fmt::Debug for Enter<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Enter").finish_non_exhaustive()
-    }
-}
-
-/// What makes an executor the current one. The thread-local pointer and the `before` of each guard own a count of what
-/// they point to, so that guards may be forgotten, or dropped in any order.
-pub(crate) struct Entered {
-    before: *const Inner,
-}
-
-impl Entered {
-    pub(crate) fn new(inner: Rc<Inner>) -> Self {
-        Self { before: current::with(|current| current.executor.replace(Rc::into_raw(inner))) }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let left = current::with(|current| current.executor.replace(self.before));
-        if !left.is_null() {
-            // SAFETY: the pointer that was current owned a count, and came from `Rc::into_raw`.
-            drop(unsafe { Rc::from_raw(left) });
-        }
-    }
-}
-
 impl Executor {
     /// A new executor on this thread. `notify` is called, on any thread, when another thread woke a task or sent a
     /// closure: it makes whoever waits step the executor again.
@@ -252,7 +94,7 @@ impl Executor {
     /// Makes this the executor that `create_task` and its like find, until the guard is dropped.
     #[must_use]
     pub fn enter(&self) -> Enter<'_> {
-        Enter { _entered: Entered::new(self.inner.clone()), _executor: PhantomData }
+        Enter::new(self.inner.clone())
     }
 
     /// Makes a task of `future`, to be stepped at the end of the ready queue.
@@ -494,12 +336,12 @@ impl Inner {
     }
 
     #[track_caller]
-    fn call_soon(&self, location: &'static Location<'static>, f: impl FnOnce() + 'static) -> Handle {
+    pub(crate) fn call_soon(&self, location: &'static Location<'static>, f: impl FnOnce() + 'static) -> Handle {
         assert!(!self.is_closed(), "the event loop is closed: no callback can be scheduled on it any more");
         callback::schedule(self, context_var::inherited(), location, f)
     }
 
-    fn reporter(&self) -> Option<Rc<Reporter>> {
+    pub(crate) fn reporter(&self) -> Option<Rc<Reporter>> {
         self.reporter.borrow().clone()
     }
 
@@ -615,84 +457,4 @@ impl Drop for Inner {
     fn drop(&mut self) {
         debug_assert!(self.closed.get() && self.ready.len() == 0);
     }
-}
-
-/// The task that is running on this thread.
-///
-/// # In Python
-///
-/// `asyncio.current_task`, in `asyncio/tasks.py`.
-#[must_use]
-pub fn current_task() -> Option<TaskHandle> {
-    let task = NonNull::new(current::with(|current| current.task.get()).cast_mut())?;
-    // SAFETY: the current task is alive while it is current, and its pointer is to the whole allocation.
-    let task = unsafe { TaskRef::borrow(task) };
-    Some(TaskHandle::new((*task).clone()))
-}
-
-/// The tasks of the current executor that have not ended, in the order in which they were made.
-///
-/// # Panics
-///
-/// Without a running event loop.
-///
-/// # In Python
-///
-/// `asyncio.all_tasks`, in `asyncio/tasks.py`, where it is a set.
-#[track_caller]
-#[must_use]
-pub fn all_tasks() -> Vec<TaskHandle> {
-    current_or_panic("`all_tasks`", Inner::all_tasks)
-}
-
-/// Makes a task of `future`: it runs beside its creator, from the next turn on.
-///
-/// Nothing of `future` runs before this function returns. The task lives on when its handle is dropped.
-///
-/// # Panics
-///
-/// Without a running event loop.
-///
-/// # In Python
-///
-/// `asyncio.create_task`, in `asyncio/tasks.py`.
-#[track_caller]
-pub fn create_task<F>(future: F) -> Task<F::Output>
-where
-    F: IntoFuture,
-    F::IntoFuture: 'static,
-{
-    builder::TaskBuilder::new().spawn(future)
-}
-
-/// A task that has ended cancelled, with `error`. For combinators that refuse to make one.
-///
-/// # Panics
-///
-/// Without a running event loop.
-#[track_caller]
-pub fn cancelled_task<T: 'static>(error: CancelledError) -> Task<T> {
-    let location = Location::caller();
-    current_or_panic("a task", |inner| builder::TaskBuilder::new().spawn_cancelled(inner, location, error))
-}
-
-/// A number that no other call on this thread gives: the key of an awaiter. For combinators.
-#[must_use]
-pub fn next_key() -> u64 {
-    current::next_callback_id()
-}
-
-/// Puts a closure at the end of the current executor's ready queue, to be run in a copy of the current context.
-///
-/// # Panics
-///
-/// Without a running event loop.
-///
-/// # In Python
-///
-/// `loop.call_soon`, in `asyncio/base_events.py`.
-#[track_caller]
-pub fn call_soon(f: impl FnOnce() + 'static) -> Handle {
-    let location = Location::caller();
-    current_or_panic("`call_soon`", |inner| inner.call_soon(location, f))
 }

@@ -15,7 +15,7 @@ use crate::cancel::{CancelKind, CancelledError};
 use crate::context_var;
 use crate::current;
 use crate::done::{CallbackId, Completion, Watcher};
-use crate::executor::current_or_panic;
+use crate::running::current_or_panic;
 use crate::scope;
 use crate::task::error::{InvalidStateError, TaskError};
 

@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use crate::cancel::CancelledError;
 use crate::context_var::{self, Context};
-use crate::executor::{Inner, current_or_panic};
+use crate::executor::Inner;
+use crate::running::current_or_panic;
 use crate::task::cell::{self, Parts};
 use crate::task::handle::Task;
 use crate::task::header::TaskRef;

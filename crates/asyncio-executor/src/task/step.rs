@@ -16,7 +16,7 @@ use crate::cancel::CancelledError;
 use crate::contain::{Payload, contain, drop_contained, drop_payload, wake};
 use crate::current;
 use crate::done::Waiter;
-use crate::executor::Fault;
+use crate::fault::Fault;
 use crate::scope::{Entered, NoScope};
 use crate::task::error::TaskError;
 use crate::task::handle::TaskHandle;
