@@ -22,7 +22,7 @@ use crate::fault::Reporter;
 use crate::life::{Fate, Life};
 use crate::list::List;
 use crate::ready::{Entry, Ready};
-use crate::running::{Enter, Entered};
+use crate::running::{self, Enter, Entered};
 use crate::scope;
 use crate::shared::{Remote, Shared};
 use crate::task::builder::TaskBuilder;
@@ -425,7 +425,7 @@ impl Inner {
         assert!(!self.stepping.get(), "an executor cannot be closed from inside one of its own tasks or callbacks");
         // Nothing below may unwind, since tasks and wakers would be left with a pointer to an executor that is gone: all
         // code of others runs contained.
-        let _enter = self.enter();
+        let entered = self.enter();
         let _hold = self.hold_steps();
         self.closed.set(true);
         let error = CancelledError::new(CancelKind::Shutdown);
@@ -450,6 +450,8 @@ impl Inner {
             }
         }
         self.shared.set_home(ptr::null());
+        drop(entered);
+        running::leave(self);
     }
 }
 

@@ -61,6 +61,13 @@ impl Entered {
     }
 }
 
+/// Makes an executor that is closed the current one no more, in case that its guard was forgotten.
+pub(crate) fn leave(closed: *const Inner) {
+    if current::with(|current| current.executor.get()) == closed {
+        drop(Entered { before: std::ptr::null() });
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
         let left = current::with(|current| current.executor.replace(self.before));
