@@ -91,19 +91,33 @@ impl Executor {
         Self { inner }
     }
 
-    /// Makes this the executor that `create_task` and its like find, until the guard is dropped.
+    /// Makes this the executor that `create_task` and its like find, until the guard is dropped or the executor closed.
+    ///
+    /// [`turn`](Executor::turn) does so itself; it is needed around `run_ready`, and to make tasks between two turns.
     #[must_use]
     pub fn enter(&self) -> Enter<'_> {
         Enter::new(self.inner.clone())
     }
 
     /// Makes a task of `future`, to be stepped at the end of the ready queue.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed.
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_task`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
         TaskBuilder::new().spawn_on(&self.inner, future)
     }
 
     /// Makes a task as `builder` says.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed.
     #[track_caller]
     pub fn spawn_with<F: Future + 'static>(&self, builder: TaskBuilder, future: F) -> Task<F::Output> {
         builder.spawn_on(&self.inner, future)
@@ -112,7 +126,11 @@ impl Executor {
     /// Makes a task of a future that may borrow, and drives it with `drive`, which gets its handle.
     ///
     /// When `drive` returns or panics, the future is dropped if the task has not ended. Returns the task, which has
-    /// ended, with its outcome.
+    /// ended, with its outcome, and what `drive` returned.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed. A panic of `drive` goes through.
     #[track_caller]
     pub fn scope<F: Future, R>(
         &self,
@@ -196,7 +214,18 @@ impl Executor {
         }
     }
 
-    /// One turn: runs what is ready now. Returns whether more is ready.
+    /// One turn: runs what is ready when it begins, with this as the current executor. Returns whether more is ready.
+    ///
+    /// A loop that has timers and I/O does the three parts itself: [`collect_ready`](Executor::collect_ready), then its
+    /// own business, then [`run_ready`](Executor::run_ready) with the count.
+    ///
+    /// # Panics
+    ///
+    /// When it is called from inside a task or callback of this executor.
+    ///
+    /// # In Python
+    ///
+    /// `BaseEventLoop._run_once`, in `asyncio/base_events.py`, without its `select` and its timers.
     pub fn turn(&self) -> bool {
         let _enter = self.enter();
         let count = self.collect_ready();
@@ -236,6 +265,16 @@ impl Executor {
 
     /// Ends everything: unfinished tasks are dropped, in order of creation, what is ready is discarded, and whoever holds
     /// a waker or a handle holds it for nothing from now on. Dropping the executor does the same.
+    ///
+    /// Panics of destructors go to the reporter.
+    ///
+    /// # Panics
+    ///
+    /// When it is called from inside a task or callback of this executor.
+    ///
+    /// # In Python
+    ///
+    /// `loop.close`, which leaves unfinished tasks to the garbage collector.
     pub fn close(&self) {
         self.inner.close();
     }
