@@ -19,7 +19,7 @@ use crate::current;
 use crate::done::Watcher;
 use crate::fault::Fault;
 use crate::list::{Linked, Links};
-use crate::scope::{Request, ScopeBase};
+use crate::scope::tree::{Request, ScopeBase};
 use crate::task::handle::TaskHandle;
 use crate::task::header::TaskRef;
 

@@ -17,13 +17,21 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Drops a payload whose destructor may panic as well. The payload of that panic is leaked: its destructor may be the
-/// same one.
+/// How many payloads are dropped, each of the panic of the one before, until the next is leaked. One is usual; a
+/// destructor that panics with a payload of its own type would go on for ever.
+const PAYLOADS: usize = 4;
+
+/// Drops a payload whose destructor may panic as well.
 #[cold]
 pub(crate) fn drop_payload(payload: Payload) {
-    if let Err(second) = contain(|| drop(payload)) {
-        std::mem::forget(second);
+    let mut next = payload;
+    for _ in 0..PAYLOADS {
+        match contain(|| drop(next)) {
+            Ok(()) => return,
+            Err(payload) => next = payload,
+        }
     }
+    std::mem::forget(next);
 }
 
 /// Drops a value of the user's; a panic of its destructor is reported.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::context_var::Context;
 use crate::executor::Inner;
-use crate::scope::ScopeBase;
+use crate::scope::tree::ScopeBase;
 use crate::scope_key::Table;
 use crate::task::header::Header;
 

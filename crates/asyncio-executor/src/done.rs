@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::callback;
-use crate::contain::{drop_contained, wake};
+use crate::contain::{contain, drop_contained, wake};
 use crate::executor::Inner;
+use crate::fault::Fault;
 use crate::running::with_current;
 use crate::shared::Shared;
 
@@ -205,7 +206,7 @@ impl Completion {
     /// Tells `watcher` in an entry of the ready queue that is scheduled now: what it watches is done already.
     pub(crate) fn notify(&self, watcher: Rc<dyn Watcher>, index: usize) {
         self.note_home();
-        self.schedule(Waiter::Watch(watcher, index), Location::caller());
+        self.schedule(Waiter::Watch(watcher, index), Location::caller(), ());
     }
 
     pub(crate) fn push_callback(&self, id: CallbackId, f: Box<dyn FnOnce()>) {
@@ -229,20 +230,30 @@ impl Completion {
     /// callbacks, which were added in a loop that is gone, are dropped.
     #[track_caller]
     pub fn finish(&self) {
+        self.finish_keeping(&());
+    }
+
+    /// Like `finish`; clones of `kept` live until the watchers and callbacks have run.
+    #[track_caller]
+    pub(crate) fn finish_keeping<K: Clone + 'static>(&self, kept: &K) {
         let location = Location::caller();
         for waiter in self.list.take() {
             match waiter {
                 Waiter::Awaiter(_, waker) => wake(waker),
-                other => self.schedule(other, location),
+                other => self.schedule(other, location, kept.clone()),
             }
         }
     }
 
-    fn schedule(&self, waiter: Waiter, location: &'static Location<'static>) {
-        let mut waiter = Some(waiter);
+    fn schedule<K: 'static>(&self, waiter: Waiter, location: &'static Location<'static>, kept: K) {
+        let mut waiter = Some((waiter, kept));
         let mut schedule = |home: &Inner| {
-            if let Some(waiter) = waiter.take() {
-                drop_contained(callback::schedule(home, None, location, move || waiter.run()));
+            if let Some((waiter, kept)) = waiter.take() {
+                let run = move || {
+                    waiter.run();
+                    drop(kept);
+                };
+                drop_contained(callback::schedule(home, None, location, run));
             }
         };
         let home = self.home.take();
@@ -253,7 +264,11 @@ impl Completion {
         }
         self.home.set(home);
         match waiter {
-            Some(watch @ Waiter::Watch(..)) if home_is_none => watch.run(),
+            Some((watch @ Waiter::Watch(..), _)) if home_is_none => {
+                if let Err(payload) = contain(|| watch.run()) {
+                    Fault::new("exception in a done-callback").payload(payload).report();
+                }
+            }
             waiter => drop_contained(waiter),
         }
     }

@@ -22,10 +22,9 @@ use crate::fault::Reporter;
 use crate::life::{Fate, Life};
 use crate::list::List;
 use crate::ready::{Entry, Ready};
-use crate::remote::ExecutorRemote;
-use crate::running::{Enter, Entered};
+use crate::running::{self, Enter, Entered};
 use crate::scope;
-use crate::shared::Shared;
+use crate::shared::{Remote, Shared};
 use crate::task::builder::TaskBuilder;
 use crate::task::handle::{Task, TaskHandle};
 use crate::task::header::{Header, TaskRef};
@@ -53,6 +52,24 @@ pub struct Executor {
     inner: Rc<Inner>,
 }
 
+/// What other threads can do with an executor: hand it closures.
+#[derive(Clone)]
+pub struct ExecutorRemote {
+    shared: Arc<Shared>,
+}
+
+/// The executor is gone, and with it what was to run on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExecutorClosed;
+
+impl fmt::Display for ExecutorClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the event loop is closed: nothing can be scheduled on it any more")
+    }
+}
+
+impl std::error::Error for ExecutorClosed {}
+
 impl Executor {
     /// A new executor on this thread. `notify` is called, on any thread, when another thread woke a task or sent a
     /// closure: it makes whoever waits step the executor again.
@@ -74,19 +91,33 @@ impl Executor {
         Self { inner }
     }
 
-    /// Makes this the executor that `create_task` and its like find, until the guard is dropped.
+    /// Makes this the executor that `create_task` and its like find, until the guard is dropped or the executor closed.
+    ///
+    /// [`turn`](Executor::turn) does so itself; it is needed around `run_ready`, and to make tasks between two turns.
     #[must_use]
     pub fn enter(&self) -> Enter<'_> {
         Enter::new(self.inner.clone())
     }
 
     /// Makes a task of `future`, to be stepped at the end of the ready queue.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed.
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_task`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
         TaskBuilder::new().spawn_on(&self.inner, future)
     }
 
     /// Makes a task as `builder` says.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed.
     #[track_caller]
     pub fn spawn_with<F: Future + 'static>(&self, builder: TaskBuilder, future: F) -> Task<F::Output> {
         builder.spawn_on(&self.inner, future)
@@ -95,7 +126,11 @@ impl Executor {
     /// Makes a task of a future that may borrow, and drives it with `drive`, which gets its handle.
     ///
     /// When `drive` returns or panics, the future is dropped if the task has not ended. Returns the task, which has
-    /// ended, with its outcome.
+    /// ended, with its outcome, and what `drive` returned.
+    ///
+    /// # Panics
+    ///
+    /// When the executor is closed. A panic of `drive` goes through.
     #[track_caller]
     pub fn scope<F: Future, R>(
         &self,
@@ -179,7 +214,18 @@ impl Executor {
         }
     }
 
-    /// One turn: runs what is ready now. Returns whether more is ready.
+    /// One turn: runs what is ready when it begins, with this as the current executor. Returns whether more is ready.
+    ///
+    /// A loop that has timers and I/O does the three parts itself: [`collect_ready`](Executor::collect_ready), then its
+    /// own business, then [`run_ready`](Executor::run_ready) with the count.
+    ///
+    /// # Panics
+    ///
+    /// When it is called from inside a task or callback of this executor.
+    ///
+    /// # In Python
+    ///
+    /// `BaseEventLoop._run_once`, in `asyncio/base_events.py`, without its `select` and its timers.
     pub fn turn(&self) -> bool {
         let _enter = self.enter();
         let count = self.collect_ready();
@@ -202,7 +248,7 @@ impl Executor {
     /// What other threads may have of this executor.
     #[must_use]
     pub fn remote(&self) -> ExecutorRemote {
-        ExecutorRemote::new(self.inner.shared.clone())
+        ExecutorRemote { shared: self.inner.shared.clone() }
     }
 
     /// Sets who is told of panics that nobody else is told of. `None`: standard error.
@@ -219,6 +265,16 @@ impl Executor {
 
     /// Ends everything: unfinished tasks are dropped, in order of creation, what is ready is discarded, and whoever holds
     /// a waker or a handle holds it for nothing from now on. Dropping the executor does the same.
+    ///
+    /// Panics of destructors go to the reporter.
+    ///
+    /// # Panics
+    ///
+    /// When it is called from inside a task or callback of this executor.
+    ///
+    /// # In Python
+    ///
+    /// `loop.close`, which leaves unfinished tasks to the garbage collector.
     pub fn close(&self) {
         self.inner.close();
     }
@@ -243,6 +299,40 @@ impl fmt::Debug for Executor {
             .field("ready", &self.inner.ready.len())
             .field("closed", &self.is_closed())
             .finish()
+    }
+}
+
+impl ExecutorRemote {
+    /// Runs `f` on the executor's thread, at the end of its ready queue. The order of the calls of one thread is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the executor is gone; `f` is dropped.
+    pub fn call_soon_threadsafe(&self, f: impl FnOnce() + Send + 'static) -> Result<(), ExecutorClosed> {
+        self.shared.call(Box::new(f)).map_err(|_: Remote| ExecutorClosed)
+    }
+
+    /// Makes the executor's owner step it, as if something had been sent.
+    pub fn notify(&self) {
+        self.shared.notify();
+    }
+
+    /// Whether the caller is on the executor's thread.
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.shared.is_home()
+    }
+
+    /// Whether the executor is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+}
+
+impl fmt::Debug for ExecutorRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutorRemote").field("closed", &self.is_closed()).finish()
     }
 }
 
@@ -374,7 +464,7 @@ impl Inner {
         assert!(!self.stepping.get(), "an executor cannot be closed from inside one of its own tasks or callbacks");
         // Nothing below may unwind, since tasks and wakers would be left with a pointer to an executor that is gone: all
         // code of others runs contained.
-        let _enter = self.enter();
+        let entered = self.enter();
         let _hold = self.hold_steps();
         self.closed.set(true);
         let error = CancelledError::new(CancelKind::Shutdown);
@@ -399,6 +489,8 @@ impl Inner {
             }
         }
         self.shared.set_home(ptr::null());
+        drop(entered);
+        running::leave(self);
     }
 }
 

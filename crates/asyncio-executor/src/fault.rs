@@ -1,4 +1,4 @@
-//! `Fault`: what is reported when something goes wrong where nobody is there to be told.
+//! Reports of what went wrong where nobody is there to be told.
 
 use std::any::Any;
 use std::borrow::Cow;

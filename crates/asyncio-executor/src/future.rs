@@ -82,7 +82,7 @@ impl<T: 'static> Future<T> {
             return Err(InvalidStateError::DONE);
         }
         *self.inner.state.borrow_mut() = State::Value(value);
-        self.inner.done.finish();
+        self.inner.done.finish_keeping(&self.inner);
         Ok(())
     }
 
@@ -126,11 +126,18 @@ impl<T: 'static> Future<T> {
         let id = CallbackId::next();
         let location = Location::caller();
         let context = context_var::inherited();
-        let this = self.clone();
-        let call = move || callback::call(context, location, || f(&this));
         if self.done() {
+            let this = self.clone();
+            let call = move || callback::call(context, location, || f(&this));
             current_or_panic("`add_done_callback`", |home| callback::schedule(home, None, location, call));
         } else {
+            // Weak, or a future that nobody completes would keep itself alive; `finish_keeping` keeps it until the call.
+            let inner = Rc::downgrade(&self.inner);
+            let call = move || {
+                if let Some(inner) = inner.upgrade() {
+                    callback::call(context, location, || f(&Self::of(inner)));
+                }
+            };
             self.inner.done.push_callback(id, Box::new(call));
         }
         id
@@ -143,6 +150,11 @@ impl<T: 'static> Future<T> {
 }
 
 impl<T> Future<T> {
+    /// Another handle.
+    fn of(inner: Rc<Inner<T>>) -> Self {
+        Self { inner, link: None, key: current::next_callback_id() }
+    }
+
     /// Tells `watcher` when the future is done, with `index`. For combinators. If it is done already, the notice is
     /// scheduled now.
     pub fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
@@ -188,7 +200,7 @@ impl<T: 'static> Awaitee for Inner<T> {
     fn cancel(self: Rc<Self>, error: &CancelledError, _: &mut Forward) {
         if !self.is_done() {
             *self.state.borrow_mut() = State::Cancelled(error.clone());
-            self.done.finish();
+            self.done.finish_keeping(&self);
         }
     }
 
@@ -242,7 +254,7 @@ impl<T: Clone + 'static> std::future::Future for Future<T> {
 
 impl<T> Clone for Future<T> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), link: None, key: current::next_callback_id() }
+        Self::of(self.inner.clone())
     }
 }
 

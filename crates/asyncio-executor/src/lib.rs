@@ -18,7 +18,6 @@ mod future;
 mod life;
 mod list;
 mod ready;
-mod remote;
 mod running;
 mod scope;
 mod scope_key;
@@ -32,11 +31,10 @@ pub use cancel::{CancelKind, CancelledError, Never, Raise, Returns};
 pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
 pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
 pub use done::{CallbackId, Completion, Watcher};
-pub use executor::{Executor, TaskFactory};
+pub use executor::{Executor, ExecutorClosed, ExecutorRemote, TaskFactory};
 pub use fault::{Fault, Reporter};
 pub use future::Future;
 pub use ready::Entry;
-pub use remote::{ExecutorClosed, ExecutorRemote};
 pub use running::{Enter, all_tasks, call_soon, cancelled_task, create_task, current_task, next_key, wake_next_turn};
 pub use scope::{Scope, catch_raised, raise};
 pub use scope_key::ScopeKey;
@@ -46,3 +44,8 @@ pub use task::handle::{Task, TaskHandle, TaskId};
 pub use task::join::Join;
 pub use task::shared::SharedTask;
 pub use yield_now::{YieldNow, yield_now};
+
+/// Compiles and runs the code of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,8 +1,5 @@
-#![expect(unsafe_code, reason = "the running executor and task are behind thread-local pointers")]
-//! What a task finds around it: the executor that runs it, itself, and the functions that need no handle of either.
-//!
-//! The thread-local pointers are valid while they are set: that of the executor owns a count, that of the task is set by a
-//! step, which holds a reference.
+#![expect(unsafe_code, reason = "the current executor and the current task are reached by thread-local pointers")]
+//! What runs now: the current executor, how it comes to be that, and the functions that need no handle because they find it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +12,7 @@ use crate::callback::{self, Handle};
 use crate::cancel::CancelledError;
 use crate::current;
 use crate::executor::{Executor, Inner};
-use crate::task::builder;
+use crate::task::builder::TaskBuilder;
 use crate::task::handle::{Task, TaskHandle};
 use crate::task::header::TaskRef;
 
@@ -62,6 +59,13 @@ pub(crate) struct Entered {
 impl Entered {
     pub(crate) fn new(inner: Rc<Inner>) -> Self {
         Self { before: current::with(|current| current.executor.replace(Rc::into_raw(inner))) }
+    }
+}
+
+/// Makes an executor that is closed the current one no more, in case that its guard was forgotten.
+pub(crate) fn leave(closed: *const Inner) {
+    if current::with(|current| current.executor.get()) == closed {
+        drop(Entered { before: std::ptr::null() });
     }
 }
 
@@ -120,7 +124,7 @@ where
     F: IntoFuture,
     F::IntoFuture: 'static,
 {
-    builder::TaskBuilder::new().spawn(future)
+    TaskBuilder::new().spawn(future)
 }
 
 /// A task that has ended cancelled, with `error`. For combinators that refuse to make one.
@@ -131,7 +135,7 @@ where
 #[track_caller]
 pub fn cancelled_task<T: 'static>(error: CancelledError) -> Task<T> {
     let location = Location::caller();
-    current_or_panic("a task", |inner| builder::TaskBuilder::new().spawn_cancelled(inner, location, error))
+    current_or_panic("a task", |inner| TaskBuilder::new().spawn_cancelled(inner, location, error))
 }
 
 /// A number that no other call on this thread gives: the key of an awaiter. For combinators.

@@ -10,7 +10,7 @@ use std::ptr;
 
 use crate::awaitee::Forward;
 use crate::cancel::CancelledError;
-use crate::scope::ScopeNode;
+use crate::scope::tree::ScopeNode;
 
 /// Names a [`Scope`](crate::Scope), for as long as it is in the tree of scopes. Copied freely; bound to its thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

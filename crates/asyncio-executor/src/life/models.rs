@@ -1,3 +1,4 @@
+#![expect(unsafe_code, reason = "the models count references by hand, as the code under test does")]
 //! The rules of `life.rs`, run under loom: every interleaving of a few threads, with few preemptions.
 //!
 //! An [`Object`] stands for a task, a [`Loop`] for what foreign threads know of its executor. Both note every use in a

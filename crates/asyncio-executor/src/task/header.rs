@@ -37,7 +37,7 @@ use crate::executor::Inner;
 use crate::life::{Fate, Life};
 use crate::list::{Linked, Links};
 use crate::ready::Node;
-use crate::scope::ScopeBase;
+use crate::scope::tree::ScopeBase;
 use crate::shared::Shared;
 use crate::task::cell::VTable;
 use crate::task::state::State;

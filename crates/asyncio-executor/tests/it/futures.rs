@@ -81,6 +81,28 @@ fn callbacks_and_watchers_run_also_if_the_value_comes_from_outside_a_turn() {
 }
 
 #[test]
+fn a_future_that_nobody_completes_does_not_keep_itself_alive_leak() {
+    let kept = Rc::new(());
+    let promise = Future::<Rc<()>>::new();
+    let in_callback = kept.clone();
+    promise.add_done_callback(move |_| drop(in_callback));
+    assert_eq!(Rc::strong_count(&kept), 2);
+    drop(promise);
+    assert_eq!(Rc::strong_count(&kept), 1);
+    // One that is completed lives until its callbacks have run.
+    let executor = Executor::new(|| {});
+    let _enter = executor.enter();
+    let (promise, log) = (Future::<Rc<()>>::new(), Log::default());
+    let to = log.clone();
+    promise.add_done_callback(move |promise| to.push(format!("{}", Rc::strong_count(&promise.result().unwrap()))));
+    promise.set_result(kept.clone()).unwrap();
+    drop(promise);
+    run(&executor);
+    assert_eq!(log.take(), ["3"]);
+    assert_eq!(Rc::strong_count(&kept), 1);
+}
+
+#[test]
 fn callbacks_go_to_the_loop_they_were_added_in() {
     let (first, second) = (Executor::new(|| {}), Executor::new(|| {}));
     let log = Log::default();
