@@ -155,7 +155,7 @@ impl<T> AsCompleted<T> {
 
     /// Waits for the next one to end; `None` when all have been given.
     pub fn next(&mut self) -> impl Future<Output = Option<T>> + use<'_, T> {
-        let mut asking = Asking(self);
+        let asking = Asking(self);
         poll_fn(move |cx| asking.0.poll(cx).map(|item| item.map(|item| item.expect("without a time nothing is late"))))
     }
 
@@ -240,7 +240,7 @@ impl<T> AsCompletedTimeout<T> {
     /// Waits for the next one to end; `None` when all have been given, or given up.
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, TimeoutError>>> + use<'_, T> {
         let location = self.location;
-        let mut asking = Asking(&mut self.inner);
+        let asking = Asking(&mut self.inner);
         poll_fn(move |cx| {
             asking.0.poll(cx).map(|item| item.map(|item| item.map_err(|Late| TimeoutError::new(location))))
         })
