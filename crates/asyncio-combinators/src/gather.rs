@@ -139,6 +139,8 @@ impl State {
     /// Takes back the verdict that a child has failed, and gives failures as values from now on.
     fn return_exceptions(&self) {
         self.return_exceptions.set(true);
+        // As values they are known, whatever becomes of those.
+        self.mark_retrieved();
         let failed = matches!(*self.verdict.borrow(), Some(Verdict::One(_)));
         if failed {
             *self.verdict.borrow_mut() = None;

@@ -153,7 +153,7 @@ impl State {
         }
         let Some(error) = error.and_then(|error| error.take()) else { return false };
         if self.over.get() {
-            Fault::new(format!("a child of a task group that is gone failed: {error}")).task(task).report();
+            Fault::new(format!("an error in a task group that was dropped: {error}")).task(task).report();
         } else {
             self.errors.borrow_mut().push(error);
         }
@@ -382,7 +382,7 @@ impl<F: Future> Future for Keyed<'_, F> {
     }
 }
 
-/// Cancels the children of a group that is dropped before it is over.
+/// Cancels the children of a group that is dropped before it is over, and reports what had failed by then.
 struct Abandon<'a>(&'a State);
 
 impl Drop for Abandon<'_> {
@@ -391,6 +391,12 @@ impl Drop for Abandon<'_> {
         if !self.0.over.replace(true) {
             self.0.abort();
             self.0.uncancel_parent();
+            for error in self.0.errors.take() {
+                Fault::new(format!("an error in a task group that was dropped: {error}")).report();
+            }
+            if let Some(payload) = self.0.panic.take() {
+                Fault::new("exception in a task group that was dropped").payload(payload).report();
+            }
         }
         drop(self.0.waker.take());
         self.0.parent.take();

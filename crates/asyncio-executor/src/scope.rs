@@ -75,6 +75,10 @@ impl Scope {
             }
             Poll::Pending => {
                 node.suspended(cx.waker());
+                if node.base.mail.get() == Mail::Pending && node.base.task().is_none() {
+                    // It came during this poll, and no task looks after it.
+                    cx.waker().wake_by_ref();
+                }
                 Poll::Pending
             }
         }

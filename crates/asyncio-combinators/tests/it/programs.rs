@@ -14,9 +14,7 @@ use asyncio_combinators::{
     try_task_group, try_wait, wait_for,
 };
 use asyncio_event_loop::{get_running_loop, sleep};
-use asyncio_executor::{
-    CancelKind, Task, TaskError, TaskHandle, all_tasks, catch_cancelled, create_task, current_task, yield_now,
-};
+use asyncio_executor::{Task, TaskError, TaskHandle, all_tasks, catch_cancelled, create_task, current_task, yield_now};
 use futures_util::FutureExt;
 
 use crate::trace;
@@ -255,7 +253,8 @@ fn run(world: &Rc<World>, me: usize, program: &Rc<Node>) -> Run {
     })
 }
 
-fn check(kind: &str, programs: &str, expected: &str) {
+/// What happens when the programs run, one task each, until no task is left.
+pub fn execute(kind: &str, programs: &str) -> Vec<String> {
     let world = Rc::new(World { panics: kind == "panics", tasks: RefCell::default() });
     let spaced = programs.replace('(', "( ").replace(')', " )");
     let mut words = spaced.split_whitespace().map(str::to_owned).peekable();
@@ -263,17 +262,24 @@ fn check(kind: &str, programs: &str, expected: &str) {
     while words.peek().is_some() {
         parsed.push(parse(&mut words));
     }
-    let found = trace::logged(async move {
-        get_running_loop().set_exception_handler(|_, _| {});
+    let eager = kind == "eager";
+    trace::logged(async move {
+        let this = get_running_loop();
+        this.set_exception_handler(|_, _| {});
+        if eager {
+            this.set_task_factory(|builder| builder.eager_start(true));
+        }
         let all: Vec<_> = tasks(&world, &parsed).into_iter().map(create_task).collect();
         try_wait(all).await;
         while all_tasks().len() > 1 {
             sleep(Duration::from_secs(1)).await;
         }
-    });
+    })
+}
+
+fn check(kind: &str, programs: &str, expected: &str) {
     let expected: Vec<&str> = expected.split(' ').collect();
-    assert_eq!(found, expected, "\n{kind} {programs}");
-    let _ = CancelKind::Explicit;
+    assert_eq!(execute(kind, programs), expected, "\n{kind} {programs}");
 }
 
 #[test]

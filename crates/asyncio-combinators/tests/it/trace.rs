@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use asyncio_combinators::ensure_future;
-use asyncio_event_loop::{Runner, get_running_loop};
-use asyncio_executor::TaskError;
+use asyncio_event_loop::{Runner, get_running_loop, sleep};
+use asyncio_executor::{TaskError, catch_cancelled, current_task, panic_message};
+use futures_util::FutureExt;
 
 thread_local! {
     static TURN: Cell<usize> = const { Cell::new(0) };
@@ -53,7 +55,7 @@ pub fn try_run<T: 'static>(main: impl Future<Output = T> + 'static) -> Result<T,
     while !task.done() {
         assert!(turn() < TOO_MANY, "hangs: {:?}", this.all_tasks());
         let before = this.time();
-        this.poll_events(Some(std::time::Duration::ZERO)).unwrap();
+        this.poll_events(Some(Duration::ZERO)).unwrap();
         this.process_events();
         if this.time() > before {
             TURN.set(0);
@@ -81,12 +83,51 @@ pub fn logged(main: impl Future<Output = ()> + 'static) -> Vec<String> {
     log()
 }
 
-/// Makes a task of a future. The name of `asyncio.create_task` is shorter here.
-#[track_caller]
-pub fn spawn<F>(future: F) -> asyncio_executor::Task<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    ensure_future(future)
+pub fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Sleeps, then gives `value`.
+pub async fn after<T>(seconds: u64, value: T) -> T {
+    sleep(s(seconds)).await;
+    value
+}
+
+/// Sleeps, then panics with `text`.
+pub async fn fails(seconds: u64, text: &str) {
+    sleep(s(seconds)).await;
+    std::panic::resume_unwind(Box::new(text.to_owned()));
+}
+
+/// Sleeps for a long time; a cancellation of that takes `cleanup` seconds to clean up after.
+pub async fn slow_to_end(cleanup: u64) {
+    if let Err(error) = catch_cancelled(sleep(s(1000))).await {
+        sleep(s(cleanup)).await;
+        error.raise().await;
+    }
+}
+
+/// Calls `f` in `seconds`, outside any task.
+pub fn call(seconds: u64, f: impl FnOnce() + 'static) {
+    get_running_loop().call_later(s(seconds), f);
+}
+
+/// Logs what is reported to the exception handler from now on.
+pub fn log_reports() {
+    get_running_loop().set_exception_handler(|_, fault| {
+        say(format_args!("{}: {}", fault.message, fault.panic_message().unwrap_or("-")));
+    });
+}
+
+/// How many requests for cancellation the current task counts.
+pub fn cancelling() -> u32 {
+    current_task().unwrap().cancelling()
+}
+
+/// The text of the panic that `future` ends with.
+pub async fn panic_of<T>(future: impl Future<Output = T>) -> String {
+    match AssertUnwindSafe(future).catch_unwind().await {
+        Ok(_) => panic!("there was no panic"),
+        Err(payload) => panic_message(&*payload).unwrap_or("no text").to_owned(),
+    }
 }

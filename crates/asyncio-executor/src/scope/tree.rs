@@ -145,7 +145,7 @@ impl ScopeBase {
         self.task().is_some_and(|task| task.is_waker(waker))
     }
 
-    fn task(&self) -> Option<Borrowed<'_>> {
+    pub(super) fn task(&self) -> Option<Borrowed<'_>> {
         // SAFETY: rule 2.
         NonNull::new(self.task.get().cast_mut()).map(|task| unsafe { TaskRef::borrow(task) })
     }

@@ -3,7 +3,7 @@
     python3.13 generate.py SEED COUNT > programs.txt
 
 Each program is three lines: `case KIND`, the expressions of its tasks, `trace ENTRIES`. The interpreter of the same
-programs on the other side is `programs.rs`. KIND says what an error is there: a `Result`, or a panic. An entry of the
+programs on the other side is `programs.rs`. KIND says what an error is there: a `Result`, or a panic; `eager` is like `results`, with tasks that start eagerly. An entry of the
 trace is `TURN:TIME:TASK` and what happened; turns are counted from when the time last changed, because an abandoned
 `as_completed` leaves callbacks behind here, which take turns in which nothing happens.
 
@@ -25,6 +25,36 @@ class OrderedSet(dict):
 
     def discard(self, item):
         self.pop(item, None)
+
+    remove = discard
+
+
+def as_completed(self, aws, timeout):
+    """The constructor of what `asyncio.as_completed` returns, with an order."""
+    self._done = asyncio.Queue()
+    self._timeout_handle = None
+    self._todo = OrderedSet((asyncio.ensure_future(task), None) for task in aws)
+    self._todo_left = len(self._todo)
+    for task in self._todo:
+        task.add_done_callback(self._handle_completion)
+    if timeout is not None:
+        self._timeout_handle = asyncio.get_running_loop().call_later(timeout, self._handle_timeout)
+
+
+asyncio.tasks._AsCompletedIterator.__init__ = as_completed
+
+
+class Group(asyncio.TaskGroup):
+    """A group that treats eager children as that of 3.14 does."""
+
+    def __init__(self):
+        super().__init__()
+        self._tasks = OrderedSet()
+
+    def create_task(self, program):
+        task = asyncio.create_task(program)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
 
 
 class Timer(asyncio.events.TimerHandle):
@@ -181,8 +211,7 @@ class World:
             case "G":
                 *children, body = args
                 try:
-                    async with asyncio.TaskGroup() as group:
-                        group._tasks = OrderedSet()
+                    async with Group() as group:
                         for child in children:
                             group.create_task(self.task(child))
                         await self.run(me, body)
@@ -217,7 +246,7 @@ class Maker:
         rng = self.rng
         if depth <= 0:
             return rng.choice([("y",), ("y",), ("s", rng.randint(1, 3)), ("s", rng.randint(1, 3)), ("e",), ("k", rng.randint(0, 9))])
-        op = rng.choice(";;;;;ybccdutttwWWgggrrhhmmoGGGG" if self.kind == "results" else ";;;;;ybccdutttwWWgggrrhhmmo")
+        op = rng.choice(";;;;;ybccdutttwWWgggrrhhmmo" + ("" if self.kind == "panics" else "GGGG"))
         match op:
             case "y":
                 return self.make(0)
@@ -228,7 +257,11 @@ class Maker:
             case "c" | "d":
                 return (op, self.make(depth - 1), self.make(rng.randint(0, depth - 1)))
             case "t" | "w" | "W":
-                return (op, self.limit(), self.make(depth - 1))
+                limit = self.limit()
+                if (op, limit, self.kind) == ("w", 0, "eager"):
+                    # There is no task that could start eagerly.
+                    limit = 1
+                return (op, limit, self.make(depth - 1))
             case "g" | "r":
                 return (op, *self.children(depth))
             case "m":
@@ -253,11 +286,13 @@ def run(seed, count):
     rng = random.Random(seed)
     made = 0
     while made < count:
-        kind = rng.choice(["results", "results", "panics"])
+        kind = rng.choice(["results", "results", "panics", "eager"])
         maker = Maker(rng, kind)
         programs = [maker.make(rng.randint(2, 4)) for _ in range(rng.randint(1, 3))]
         loop = VirtualLoop()
         loop.set_exception_handler(lambda loop, context: None)
+        if kind == "eager":
+            loop.set_task_factory(asyncio.eager_task_factory)
         trace = loop.run_until_complete(main(programs))
         loop.close()
         if not 8 <= len(trace) <= 60:
