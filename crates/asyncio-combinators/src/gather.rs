@@ -178,13 +178,6 @@ impl Awaitee for State {
         }
     }
 
-    fn describe(&self) -> String {
-        let pending = self.controls.iter().filter(|control| !control.is_done()).count();
-        format!("a gather of {} ({pending} pending) made at {}", self.controls.len(), self.location)
-    }
-}
-
-impl Observable for State {
     fn cancelled_error(&self) -> Option<CancelledError> {
         match self.verdict()? {
             Verdict::Cancelled(error) => Some(error),
@@ -196,6 +189,13 @@ impl Observable for State {
         }
     }
 
+    fn describe(&self) -> String {
+        let pending = self.controls.iter().filter(|control| !control.is_done()).count();
+        format!("a gather of {} ({pending} pending) made at {}", self.controls.len(), self.location)
+    }
+}
+
+impl Observable for State {
     fn panicked(&self) -> bool {
         matches!(self.verdict(), Some(Verdict::One(index)) if self.controls[index].is_panicked())
     }

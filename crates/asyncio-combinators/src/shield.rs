@@ -105,16 +105,16 @@ impl Awaitee for State {
         }
     }
 
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        self.cancelled.borrow().clone()
+    }
+
     fn describe(&self) -> String {
         format!("a shield made at {}", self.location)
     }
 }
 
 impl Observable for State {
-    fn cancelled_error(&self) -> Option<CancelledError> {
-        self.cancelled.borrow().clone()
-    }
-
     fn panicked(&self) -> bool {
         self.ended.get() && self.cancelled.borrow().is_none() && self.inner.is_panicked()
     }

@@ -19,6 +19,7 @@ use crate::list::{Linked, Links};
 use crate::scope::ScopeBase;
 use crate::task::handle::TaskHandle;
 use crate::task::header::TaskRef;
+use crate::task::step;
 
 /// Something other than a task that can be awaited, and passes a request for cancellation on or takes it.
 ///
@@ -31,6 +32,8 @@ pub trait Awaitee {
     fn accepts(&self) -> bool {
         !self.is_done()
     }
+    /// The cancellation that it ended with, if it did, and if that is still there.
+    fn cancelled_error(&self) -> Option<CancelledError>;
     /// Takes the request. What it passes on goes into `forward`, in order; do not call `cancel` on tasks from here.
     fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward);
     /// What reports call it, such as `gather of 3`.
@@ -39,8 +42,6 @@ pub trait Awaitee {
 
 /// An [`Awaitee`] that others can watch.
 pub trait Observable: Awaitee {
-    /// The cancellation that it ended with, if it did.
-    fn cancelled_error(&self) -> Option<CancelledError>;
     /// Whether it ended with a panic.
     fn panicked(&self) -> bool {
         false
@@ -55,8 +56,8 @@ pub trait Observable: Awaitee {
 pub(crate) enum Forwarded {
     /// Take it there.
     To(Target),
-    /// What is awaited is done: raise.
-    Done,
+    /// What is awaited is done: raise, with the error that it ended with, if it did.
+    Done(Option<CancelledError>),
     /// What is awaited is not done, but takes no requests: it will be done soon.
     Refused,
 }
@@ -201,7 +202,10 @@ impl Link {
             Target::Other(other) => (other.is_done(), other.accepts()),
         };
         if done {
-            return Forwarded::Done;
+            return Forwarded::Done(match &target {
+                Target::Task(task) => step::cancelled_error(task),
+                Target::Other(other) => other.cancelled_error(),
+            });
         }
         if !accepts {
             return Forwarded::Refused;

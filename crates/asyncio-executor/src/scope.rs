@@ -197,7 +197,7 @@ impl ScopeBase {
         if !leaf {
             return;
         }
-        let (mut accepted, mut refused) = (false, false);
+        let (mut accepted, mut refused, mut raised) = (false, false, None);
         self.waits.for_each_ptr(|link| {
             // SAFETY: `link` comes from the list.
             match unsafe { Link::forward(link) } {
@@ -206,7 +206,7 @@ impl ScopeBase {
                     forward.push(target, error);
                 }
                 Forwarded::Refused => refused = true,
-                Forwarded::Done => {}
+                Forwarded::Done(error) => raised = error,
             }
         });
         if accepted {
@@ -218,7 +218,8 @@ impl ScopeBase {
             return;
         }
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
-            self.put(Mail::Pending, Request { error: error.clone(), origin });
+            // The task was about to hear that what it awaits was cancelled: that error is raised, as in CPython.
+            self.put(Mail::Pending, Request { error: raised.unwrap_or_else(|| error.clone()), origin });
         }
         if let Some(task) = self.task() {
             task.delivered();
