@@ -3,6 +3,7 @@
 
 mod ci;
 mod cli;
+mod conformance;
 mod deps;
 mod json;
 mod layers;

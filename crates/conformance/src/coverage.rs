@@ -18,7 +18,10 @@ pub fn add(total: &mut Meetings, more: &Meetings) {
 pub fn table(total: &Meetings) -> String {
     let kinds: std::collections::BTreeSet<&str> = total.keys().map(|(began, _)| began.as_str()).collect();
     let pending: std::collections::BTreeSet<&str> = total.keys().map(|(_, pending)| pending.as_str()).collect();
-    let mut table = format!("| pending | met, of {} | operations that began meanwhile | never met |\n|---|---|---|---|\n", kinds.len());
+    let mut table = format!(
+        "| pending | met, of {} | operations that began meanwhile | never met |\n|---|---|---|---|\n",
+        kinds.len()
+    );
     for row in pending {
         let count = |kind: &str| total.get(&(kind.to_owned(), row.to_owned())).copied().unwrap_or(0);
         let met = kinds.iter().filter(|kind| count(kind) > 0).count();

@@ -63,8 +63,29 @@ const SHARED: &[(&str, usize)] = &[
 const CALM: &[(&str, usize)] = &[("condition", 12), ("barrier", 8)];
 /// What a callback may contain.
 const IMMEDIATE: &[&str] = &[
-    "cancel", "uncancel", "cancelling", "state", "child", "kid", "spawn", "eager", "gathering", "future", "set", "callback",
-    "uncallback", "soon", "later", "at", "unhandle", "variable", "raise", "queue", "shutdown", "value", "release",
+    "cancel",
+    "uncancel",
+    "cancelling",
+    "state",
+    "child",
+    "kid",
+    "spawn",
+    "eager",
+    "gathering",
+    "future",
+    "set",
+    "callback",
+    "uncallback",
+    "soon",
+    "later",
+    "at",
+    "unhandle",
+    "variable",
+    "raise",
+    "queue",
+    "shutdown",
+    "value",
+    "release",
 ];
 
 /// Makes the program of a seed.
@@ -83,9 +104,9 @@ pub fn program(seed: u64) -> String {
         features.push(("cancel", 4));
     }
     let budget = 8 + random.below(22);
-    let level = 1 + random.below(3);
+    let size = random.below(4).clamp(1, 3) - usize::from(random.chance(20));
     let keen = random.chance(15);
-    let mut generator = Generator { random, features, calm, keen, budget, made: 0, level };
+    let mut generator = Generator { random, features, calm, keen, budget, made: 0, size };
     generator.main()
 }
 
@@ -121,13 +142,15 @@ struct Generator {
     /// How many statements may still be made.
     budget: usize,
     made: usize,
-    level: usize,
+    /// Of the queues.
+    size: usize,
 }
 
 impl Generator {
     fn main(&mut self) -> String {
         let place = Place { level: 0, depth: 0, limits: 0, immediate: false };
         let mut statements = Vec::new();
+        self.occupy(&mut statements);
         let tasks = 2 + self.random.below(TASKS - 1);
         for number in (1..=tasks).rev() {
             let kind = if self.random.chance(10) { "eager" } else { "spawn" };
@@ -155,6 +178,27 @@ impl Generator {
             false => "main",
         };
         format!("({kind} {})", statements.join(" "))
+    }
+
+    /// Takes some primitives, to give them back later, so that others have to wait for them.
+    fn occupy(&mut self, statements: &mut Vec<String>) {
+        let used: Vec<&str> = self.features.iter().map(|(name, _)| *name).collect();
+        let size = self.size;
+        for (feature, take, give) in [
+            ("obtain", "(obtain S1)".to_owned(), "(restore S1)".to_owned()),
+            ("permit", "(obtain S1)".to_owned(), "(restore S1)".to_owned()),
+            ("acquire", "(acquire L0)".to_owned(), "(release L0)".to_owned()),
+            ("put", format!("(putnow Q{size} 7)"), format!("(getnow Q{size})")),
+            ("join", format!("(putnow Q{size} 8)"), format!("(taskdone Q{size})")),
+        ] {
+            if used.contains(&feature) && self.random.chance(35) && !(self.calm && feature == "acquire") {
+                statements.push(take);
+                let delay = self.random.below(4);
+                if self.random.chance(80) {
+                    statements.push(format!("(later h9 {delay} {give})"));
+                }
+            }
+        }
     }
 
     fn fresh(&mut self, letter: &str) -> String {
@@ -239,16 +283,16 @@ impl Generator {
 
     /// Items for a gather: also gathers, and two of different types.
     fn mixed(&mut self, place: Place) -> String {
-        let gather = |random: &mut Random| {
-            (place.level <= TASKS).then(|| place.level + random.below(TASKS + 1 - place.level))
-        };
+        let gather =
+            |random: &mut Random| (place.level <= TASKS).then(|| place.level + random.below(TASKS + 1 - place.level));
         match self.random.below(9) {
             0 | 8 => match (gather(&mut self.random), gather(&mut self.random)) {
                 (Some(first), Some(second)) if first != second => format!(" a{first} a{second}"),
                 (Some(first), _) => format!(" a{first}"),
                 _ => String::new(),
             },
-            1 => {
+            // An eager body may end or watch what stands before it, which Python has begun to watch by then.
+            1 if !self.keen => {
                 let body = format!(" (do{})", self.body(place.task(place.level)));
                 let other = match self.above(place) {
                     Some(number) if self.random.chance(50) => format!(" t{number}"),
@@ -279,12 +323,8 @@ impl Generator {
             return if place.immediate { "(value x)".to_owned() } else { format!("(sleep {})", self.short()) };
         }
         self.budget -= 1;
-        let choices: Vec<_> = self
-            .features
-            .iter()
-            .filter(|(name, _)| !place.immediate || IMMEDIATE.contains(name))
-            .copied()
-            .collect();
+        let choices: Vec<_> =
+            self.features.iter().filter(|(name, _)| !place.immediate || IMMEDIATE.contains(name)).copied().collect();
         let total: usize = choices.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.random.below(total);
         let kind = choices
@@ -404,7 +444,8 @@ impl Generator {
             "future" => format!("(future f{})", 1 + self.random.below(2)),
             "set" => format!("(set f{} v{})", 1 + self.random.below(2), self.random.below(9)),
             "callback" => {
-                let target = if self.random.chance(30) { format!("f{}", 1 + self.random.below(2)) } else { self.target() };
+                let target =
+                    if self.random.chance(30) { format!("f{}", 1 + self.random.below(2)) } else { self.target() };
                 let name = format!("k{}", 1 + self.random.below(3));
                 format!("(callback {target} {name}{})", self.callback(place))
             }
@@ -427,7 +468,7 @@ impl Generator {
             }
             "acquire" | "release" if self.calm => "(getvar)".to_owned(),
             "acquire" => {
-                let head = self.random.pick(&["acquire", "release", "locked"]);
+                let head = self.random.pick(&["acquire", "acquire", "release", "locked"]);
                 format!("({head} L0)")
             }
             "release" => "(release L0)".to_owned(),
@@ -436,8 +477,8 @@ impl Generator {
                 format!("(permit {name}{})", self.body(place.deeper()))
             }
             "obtain" => {
-                let head = self.random.pick(&["obtain", "restore", "locked"]);
-                let name = self.random.pick(&["S1", "S2", "B1"]);
+                let head = self.random.pick(&["obtain", "obtain", "restore", "locked"]);
+                let name = self.random.pick(&["S1", "S1", "S1", "B1"]);
                 format!("({head} {name})")
             }
             "attend" => "(attend E0)".to_owned(),
@@ -474,7 +515,7 @@ impl Generator {
     /// One queue of each kind in a program.
     fn queue(&mut self) -> String {
         let kind = self.random.pick(&["Q", "Q", "S", "P"]);
-        format!("{kind}{}", self.level - 1)
+        format!("{kind}{}", self.size)
     }
 
     fn child(&mut self, group: &str, place: Place) -> String {

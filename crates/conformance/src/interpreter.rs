@@ -188,8 +188,8 @@ async fn step(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
             "gather" | "wait" | "waitfor" | "shield" | "completed" | "timeout" | "timeoutat" | "group" | "generate" => {
                 combinator::step(world, statement, env).await
             }
-            "acquire" | "lock" | "obtain" | "permit" | "attend" | "cwait" | "cwaitfor" | "notify" | "meet" | "reset"
-            | "abort" | "put" | "get" | "join" => primitive::step(world, statement, env).await,
+            "acquire" | "lock" | "obtain" | "permit" | "attend" | "cwait" | "cwaitfor" | "notify" | "meet"
+            | "reset" | "abort" | "put" | "get" | "join" => primitive::step(world, statement, env).await,
             _ => immediate::act(world, statement, env),
         }
     };

@@ -24,7 +24,10 @@ fn main() -> Outcome {
         Some("live") => live(option("--cases", 1000), option("--seed", 1), option("--show", 5)),
         Some("record") => record(option("--cases", 20_000), option("--seed", 1), option("--keep", 2000)),
         Some("run") => run(),
-        _ => Err("usage: conformance live --cases N --seed S | record --cases N --seed S --keep K | run < programs".into()),
+        _ => {
+            Err("usage: conformance live --cases N --seed S | record --cases N --seed S --keep K | run < programs"
+                .into())
+        }
     }
 }
 

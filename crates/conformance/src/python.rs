@@ -20,8 +20,12 @@ impl Python {
     /// When it cannot be started.
     pub fn start(command: &str) -> io::Result<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/interpret.py");
-        let mut child =
-            Command::new(command).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = Command::new(command)
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("the pipes of the process are missing"));
         };

@@ -6,8 +6,27 @@ use crate::expression::{Expression, List, parse};
 
 /// Statements whose lists are statements or bodies, each of which can go.
 const HOLDERS: &[&str] = &[
-    "", "main", "calm", "keen", "spawn", "eager", "child", "kid", "run", "loop", "do", "withvar", "lock", "permit", "soon", "later",
-    "at", "callback", "gather", "gathering", "completed",
+    "",
+    "main",
+    "calm",
+    "keen",
+    "spawn",
+    "eager",
+    "child",
+    "kid",
+    "run",
+    "loop",
+    "do",
+    "withvar",
+    "lock",
+    "permit",
+    "soon",
+    "later",
+    "at",
+    "callback",
+    "gather",
+    "gathering",
+    "completed",
 ];
 
 /// The smallest program found for which `keeps` holds, as it does for `program`.
@@ -84,7 +103,19 @@ fn may_go(list: &List, index: usize) -> bool {
 
 /// A smaller number.
 fn smaller(list: &List, index: usize, atom: &str) -> Option<Rc<str>> {
-    let heads = ["sleep", "later", "at", "timeout", "timeoutat", "waitfor", "loop", "completed", "wait", "generate", "reschedule"];
+    let heads = [
+        "sleep",
+        "later",
+        "at",
+        "timeout",
+        "timeoutat",
+        "waitfor",
+        "loop",
+        "completed",
+        "wait",
+        "generate",
+        "reschedule",
+    ];
     if index == 0 || !heads.contains(&list.head()) {
         return None;
     }

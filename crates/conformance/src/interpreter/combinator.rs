@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use asyncio::{
-    ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Gather, Instant, SharedTask, TaskError, TaskHandle, Timeout, Waitable,
-    as_completed, async_generator, gather, shield, try_task_group, wait, wait_for, with_cleanup,
+    ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Gather, Instant, SharedTask, TaskError, TaskHandle, Timeout,
+    Waitable, as_completed, async_generator, gather, shield, try_task_group, wait, wait_for, with_cleanup,
 };
 
 use super::immediate::Failure;
@@ -172,9 +172,7 @@ pub(super) async fn step(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> 
             result.unwrap_or_else(|_| fail("timeout"))
         }
         "shield" => match &statement.items[1] {
-            Expression::List(list) => {
-                shield(body(world, list, 1, &Env::new(&format!("d{}", list.number)))).await
-            }
+            Expression::List(list) => shield(body(world, list, 1, &Env::new(&format!("d{}", list.number)))).await,
             Expression::Atom(name) => match world.find(name) {
                 Some(Thing::Task(task)) => shield(task).await,
                 Some(Thing::Future(future)) => shield(future).await,
@@ -256,6 +254,7 @@ async fn group(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
     }
 }
 
+#[expect(clippy::await_holding_refcell_ref, reason = "the body is dropped before its cleanup begins")]
 async fn generate(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
     let (take, count) = (number(statement.word(1)), number(statement.word(2)));
     let [before, between, cleanup, each] = [3, 4, 5, 6].map(|index| statement.sublist(index));

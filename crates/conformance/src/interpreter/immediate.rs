@@ -227,13 +227,11 @@ fn reschedule(limit: Option<&Rc<Timeout>>, delay: &str) -> String {
 /// Statements about something that was found.
 fn act_on(world: &Rc<World>, thing: &Thing, statement: &Rc<List>) -> String {
     match (statement.head(), thing) {
-        ("cancel", Thing::Gather(gather)) => {
-            match (&*gather.borrow(), statement.items.len() > 2) {
-                (None, _) => "taken".to_owned(),
-                (Some(any), false) => flag(with_gather!(any, gather => gather.cancel())),
-                (Some(any), true) => flag(with_gather!(any, gather => gather.cancel_with(statement.word(2)))),
-            }
-        }
+        ("cancel", Thing::Gather(gather)) => match (&*gather.borrow(), statement.items.len() > 2) {
+            (None, _) => "taken".to_owned(),
+            (Some(any), false) => flag(with_gather!(any, gather => gather.cancel())),
+            (Some(any), true) => flag(with_gather!(any, gather => gather.cancel_with(statement.word(2)))),
+        },
         ("cancel", Thing::Future(future)) if statement.items.len() > 2 => flag(future.cancel_with(statement.word(2))),
         ("cancel", Thing::Future(future)) => flag(future.cancel()),
         ("state", Thing::Future(future)) => state(future.done(), future.cancelled()),
@@ -255,9 +253,7 @@ fn act_on(world: &Rc<World>, thing: &Thing, statement: &Rc<List>) -> String {
                 "cancel" => flag(task.cancel()),
                 "uncancel" => task.uncancel().to_string(),
                 "cancelling" => task.cancelling().to_string(),
-                "state" => {
-                    state(task.done(), task.cancelled() && !failed(world, statement.word(1)))
-                }
+                "state" => state(task.done(), task.cancelled() && !failed(world, statement.word(1))),
                 "callback" => {
                     let (inner, list, label) = (world.clone(), statement.clone(), statement.word(2).to_owned());
                     let slot = world.failures.borrow().get(statement.word(1)).cloned().unwrap_or_default();
