@@ -103,10 +103,12 @@ pub fn program(seed: u64) -> String {
     } else {
         features.push(("cancel", 4));
     }
-    let budget = 8 + random.below(22);
+    let most = if random.chance(20) { 60 } else { 22 };
+    let budget = 8 + random.below(most);
+    let spread = [1, 2, 2, 4, 4, 4][random.below(6)];
     let size = random.below(4).clamp(1, 3) - usize::from(random.chance(20));
     let keen = random.chance(15);
-    let mut generator = Generator { random, features, calm, keen, budget, made: 0, size };
+    let mut generator = Generator { random, features, calm, keen, budget, made: 0, size, spread };
     generator.main()
 }
 
@@ -144,6 +146,8 @@ struct Generator {
     made: usize,
     /// Of the queues.
     size: usize,
+    /// How many different delays there are.
+    spread: usize,
 }
 
 impl Generator {
@@ -230,7 +234,7 @@ impl Generator {
     }
 
     fn short(&mut self) -> usize {
-        self.random.below(4)
+        self.random.below(self.spread)
     }
 
     fn limit(&mut self) -> String {
