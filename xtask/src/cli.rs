@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::{bench, ci, deps, layers, tidy};
+use crate::{bench, ci, conformance, deps, layers, tidy};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -52,6 +52,11 @@ const COMMANDS: &[Command] = &[
         about: "every check that a change has to pass; --full adds loom, sanitizers, MSRV and long runs",
         run: ci::run,
     },
+    Command {
+        name: "conformance",
+        about: "replays traces of CPython's asyncio; --live runs random programs on both sides, --record records anew",
+        run: conformance::run_command,
+    },
     Command { name: "tidy", about: "the house rules that a machine can check", run: |rest| alone(rest, tidy::run) },
     Command { name: "layers", about: "which crate may depend on which", run: |rest| alone(rest, layers::run) },
     Command { name: "deps", about: "the crates that a plain `asyncio` compiles", run: |rest| alone(rest, deps::run) },
@@ -87,7 +92,7 @@ fn alone(rest: &[String], run: fn() -> Outcome) -> Outcome {
 fn help() -> Outcome {
     println!("cargo xtask <command>\n");
     for command in COMMANDS {
-        println!("  {:8}{}", command.name, command.about);
+        println!("  {:13}{}", command.name, command.about);
     }
     Ok(())
 }

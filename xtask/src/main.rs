@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod cli;
+mod conformance;
 mod deps;
 mod json;
 mod layers;

@@ -227,6 +227,17 @@ impl Awaitee for State {
         }
     }
 
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        match self.verdict()? {
+            Verdict::Cancelled(error) => Some(error),
+            Verdict::One(index) if self.controls[index].is_cancelled() => {
+                let error = self.controls[index].cancelled_error();
+                Some(error.unwrap_or_else(|| CancelledError::at(CancelKind::Gather, self.location)))
+            }
+            Verdict::One(_) | Verdict::All => None,
+        }
+    }
+
     fn describe(&self) -> String {
         let pending = self.controls.iter().filter(|control| !control.is_done()).count();
         format!("a gather of {} ({pending} pending) made at {}", self.controls.len(), self.location)
@@ -234,10 +245,6 @@ impl Awaitee for State {
 }
 
 impl Observable for State {
-    fn cancelled_error(&self) -> Option<CancelledError> {
-        None
-    }
-
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
         self.completion.watch(watcher, index);
     }

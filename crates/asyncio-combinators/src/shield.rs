@@ -114,16 +114,16 @@ impl Awaitee for State {
         }
     }
 
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        self.cancelled.borrow().clone()
+    }
+
     fn describe(&self) -> String {
         format!("a shield made at {}", self.location)
     }
 }
 
 impl Observable for State {
-    fn cancelled_error(&self) -> Option<CancelledError> {
-        self.cancelled.borrow().clone()
-    }
-
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
         self.completion.watch(watcher, index);
     }

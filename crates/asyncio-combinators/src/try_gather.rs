@@ -148,6 +148,14 @@ impl Awaitee for State {
         }
     }
 
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        match self.verdict.get() {
+            Some(Verdict::One(index)) => self.tasks[index].handle.cancelled_error(),
+            Some(Verdict::Cancelled) => self.tasks.last().and_then(|child| child.handle.cancelled_error()),
+            Some(Verdict::All) | None => None,
+        }
+    }
+
     fn describe(&self) -> String {
         format!("a try_gather of {} made at {}", self.tasks.len(), self.location)
     }

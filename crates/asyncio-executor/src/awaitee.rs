@@ -22,6 +22,7 @@ use crate::list::{Linked, Links};
 use crate::scope::tree::{Request, ScopeBase};
 use crate::task::handle::TaskHandle;
 use crate::task::header::TaskRef;
+use crate::task::step;
 
 /// Something other than a task that can be awaited, and passes a request for cancellation on or takes it.
 ///
@@ -37,6 +38,8 @@ pub trait Awaitee {
     fn accepts(&self) -> bool {
         !self.is_done()
     }
+    /// The cancellation that it ended with, if it did, and if that is still there.
+    fn cancelled_error(&self) -> Option<CancelledError>;
     /// Takes the request. What it passes on goes into `forward`, in order; do not call `cancel` on tasks from here.
     fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward);
     /// What reports call it, such as `gather of 3`.
@@ -45,12 +48,6 @@ pub trait Awaitee {
 
 /// An [`Awaitee`] that others can watch.
 pub trait Observable: Awaitee {
-    /// The cancellation that it ended with, if it did.
-    fn cancelled_error(&self) -> Option<CancelledError>;
-    /// Whether it ended with a panic.
-    fn panicked(&self) -> bool {
-        false
-    }
     /// Tells `watcher` when it is done, with `index`. It must not be done.
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize);
     /// Undoes `watch`, all registrations of `watcher`, unless the notice is on its way.
@@ -61,8 +58,8 @@ pub trait Observable: Awaitee {
 pub(crate) enum Forwarded {
     /// Take it there.
     To(Target),
-    /// What is awaited is done, or not awaited any more: raise.
-    Done,
+    /// What is awaited is done, or not awaited any more: raise; with the error that it ended with, if it did.
+    Done(Option<CancelledError>),
     /// What is awaited is not done, but takes no requests: it will be done soon.
     Refused,
 }
@@ -285,7 +282,7 @@ impl Link {
         let this = unsafe { &*link };
         let request = this.forwarded.take()?;
         // SAFETY: by the caller's promise.
-        if matches!(unsafe { Self::forwardable(link) }, Forwarded::Done) {
+        if matches!(unsafe { Self::forwardable(link) }, Forwarded::Done(_)) {
             return Some(request);
         }
         this.forwarded.set(Some(request));
@@ -315,7 +312,7 @@ impl Link {
     /// As for `forward`.
     unsafe fn forwardable(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
-        let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done };
+        let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done(None) };
         let (done, accepts) = match &target {
             Target::Task(task) => (task.is_done(), !task.is_done()),
             Target::Other(other) => {
@@ -324,7 +321,10 @@ impl Link {
             }
         };
         match (done, accepts) {
-            (true, _) => Forwarded::Done,
+            (true, _) => Forwarded::Done(match &target {
+                Target::Task(task) => step::cancelled_error(task),
+                Target::Other(other) => other.cancelled_error(),
+            }),
             (false, true) => Forwarded::To(target),
             (false, false) => Forwarded::Refused,
         }

@@ -204,12 +204,6 @@ impl<T: 'static> Awaitee for Inner<T> {
         }
     }
 
-    fn describe(&self) -> String {
-        format!("a future made at {}", self.location)
-    }
-}
-
-impl<T: 'static> Observable for Inner<T> {
     fn cancelled_error(&self) -> Option<CancelledError> {
         match &*self.state.borrow() {
             State::Cancelled(error) => Some(error.clone()),
@@ -217,6 +211,12 @@ impl<T: 'static> Observable for Inner<T> {
         }
     }
 
+    fn describe(&self) -> String {
+        format!("a future made at {}", self.location)
+    }
+}
+
+impl<T: 'static> Observable for Inner<T> {
     fn watch(&self, watcher: Rc<dyn Watcher>, index: usize) {
         self.done.watch(watcher, index);
     }

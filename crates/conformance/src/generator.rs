@@ -103,10 +103,12 @@ pub fn program(seed: u64) -> String {
     } else {
         features.push(("cancel", 4));
     }
-    let budget = 8 + random.below(22);
-    let level = 1 + random.below(3);
+    let most = if random.chance(20) { 60 } else { 22 };
+    let budget = 8 + random.below(most);
+    let spread = [1, 2, 2, 4, 4, 4][random.below(6)];
+    let size = random.below(4).clamp(1, 3) - usize::from(random.chance(20));
     let keen = random.chance(15);
-    let mut generator = Generator { random, features, calm, keen, budget, made: 0, level };
+    let mut generator = Generator { random, features, calm, keen, budget, made: 0, size, spread };
     generator.main()
 }
 
@@ -142,13 +144,17 @@ struct Generator {
     /// How many statements may still be made.
     budget: usize,
     made: usize,
-    level: usize,
+    /// Of the queues.
+    size: usize,
+    /// How many different delays there are.
+    spread: usize,
 }
 
 impl Generator {
     fn main(&mut self) -> String {
         let place = Place { level: 0, depth: 0, limits: 0, immediate: false };
         let mut statements = Vec::new();
+        self.occupy(&mut statements);
         let tasks = 2 + self.random.below(TASKS - 1);
         for number in (1..=tasks).rev() {
             let kind = if self.random.chance(10) { "eager" } else { "spawn" };
@@ -176,6 +182,27 @@ impl Generator {
             false => "main",
         };
         format!("({kind} {})", statements.join(" "))
+    }
+
+    /// Takes some primitives, to give them back later, so that others have to wait for them.
+    fn occupy(&mut self, statements: &mut Vec<String>) {
+        let used: Vec<&str> = self.features.iter().map(|(name, _)| *name).collect();
+        let size = self.size;
+        for (feature, take, give) in [
+            ("obtain", "(obtain S1)".to_owned(), "(restore S1)".to_owned()),
+            ("permit", "(obtain S1)".to_owned(), "(restore S1)".to_owned()),
+            ("acquire", "(acquire L0)".to_owned(), "(release L0)".to_owned()),
+            ("put", format!("(putnow Q{size} 7)"), format!("(getnow Q{size})")),
+            ("join", format!("(putnow Q{size} 8)"), format!("(taskdone Q{size})")),
+        ] {
+            if used.contains(&feature) && self.random.chance(35) && !(self.calm && feature == "acquire") {
+                statements.push(take);
+                let delay = self.random.below(4);
+                if self.random.chance(80) {
+                    statements.push(format!("(later h9 {delay} {give})"));
+                }
+            }
+        }
     }
 
     fn fresh(&mut self, letter: &str) -> String {
@@ -207,7 +234,7 @@ impl Generator {
     }
 
     fn short(&mut self) -> usize {
-        self.random.below(4)
+        self.random.below(self.spread)
     }
 
     fn limit(&mut self) -> String {
@@ -268,7 +295,8 @@ impl Generator {
                 (Some(first), _) => format!(" a{first}"),
                 _ => String::new(),
             },
-            1 => {
+            // An eager body may end or watch what stands before it, which Python has begun to watch by then.
+            1 if !self.keen => {
                 let body = format!(" (do{})", self.body(place.task(place.level)));
                 let other = match self.above(place) {
                     Some(number) if self.random.chance(50) => format!(" t{number}"),
@@ -444,7 +472,7 @@ impl Generator {
             }
             "acquire" | "release" if self.calm => "(getvar)".to_owned(),
             "acquire" => {
-                let head = self.random.pick(&["acquire", "release", "locked"]);
+                let head = self.random.pick(&["acquire", "acquire", "release", "locked"]);
                 format!("({head} L0)")
             }
             "release" => "(release L0)".to_owned(),
@@ -453,8 +481,8 @@ impl Generator {
                 format!("(permit {name}{})", self.body(place.deeper()))
             }
             "obtain" => {
-                let head = self.random.pick(&["obtain", "restore", "locked"]);
-                let name = self.random.pick(&["S1", "S2", "B1"]);
+                let head = self.random.pick(&["obtain", "obtain", "restore", "locked"]);
+                let name = self.random.pick(&["S1", "S1", "S1", "B1"]);
                 format!("({head} {name})")
             }
             "attend" => "(attend E0)".to_owned(),
@@ -491,7 +519,7 @@ impl Generator {
     /// One queue of each kind in a program.
     fn queue(&mut self) -> String {
         let kind = self.random.pick(&["Q", "Q", "S", "P"]);
-        format!("{kind}{}", self.level - 1)
+        format!("{kind}{}", self.size)
     }
 
     fn child(&mut self, group: &str, place: Place) -> String {

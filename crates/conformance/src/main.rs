@@ -112,7 +112,7 @@ fn record(cases: u64, seed: u64, keep: u64) -> Outcome {
         // In the first pass, what brings a pair that was never seen; then what brings a rare one; then anything short.
         compare(&mut python, seeds(seed + rarity % 7, cases / 3), |_, program, trace, run| {
             let adds = run.meetings.keys().any(|pair| seen.get(pair).copied().unwrap_or(0) < rarity);
-            let short = program.len() < 700 && trace.len() < 900;
+            let short = program.len() < 450 && trace.len() < 600;
             if adds && short && (kept.len() as u64) < keep && recording::matches(&trace, &run.trace) {
                 for pair in run.meetings.keys() {
                     *seen.entry(pair.clone()).or_default() += 1;

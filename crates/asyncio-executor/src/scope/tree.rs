@@ -230,7 +230,7 @@ impl ScopeBase {
     /// Delivers a request to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
     fn deliver(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         self.for_each_leaf(node, &mut |leaf, node| {
-            let (mut accepted, mut refused, mut earlier) = (false, false, None);
+            let (mut accepted, mut refused, mut earlier, mut raised) = (false, false, None, None);
             leaf.waits.for_each_ptr(|link| {
                 // SAFETY: `link` comes from the list.
                 match unsafe { Link::forward(link, request) } {
@@ -239,8 +239,11 @@ impl ScopeBase {
                         forward.push(target, &request.error);
                     }
                     Forwarded::Refused => refused = true,
-                    // SAFETY: as above.
-                    Forwarded::Done => earlier = earlier.take().or(unsafe { Link::take_forwarded(link) }),
+                    Forwarded::Done(error) => {
+                        raised = raised.take().or(error);
+                        // SAFETY: as above.
+                        earlier = earlier.take().or(unsafe { Link::take_forwarded(link) });
+                    }
                 }
             });
             if accepted {
@@ -251,8 +254,11 @@ impl ScopeBase {
                 // What is awaited is about to end and wakes the task then: the request waits for that.
                 leaf.pass_on(request.clone());
             } else {
-                // One that went to what is done by now comes first: both are one.
-                leaf.make_pending(earlier.as_deref().unwrap_or(request), node, forward);
+                // One that went to what is done by now comes first: both are one. And if the task was about to hear that
+                // what it awaits was cancelled, that error is raised, as in CPython.
+                let mut request = earlier.map_or_else(|| request.clone(), |earlier| *earlier);
+                request.error = raised.unwrap_or(request.error);
+                leaf.make_pending(&request, node, forward);
             }
         });
     }

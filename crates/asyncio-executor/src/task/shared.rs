@@ -115,6 +115,10 @@ impl Awaitee for Shared {
         forward.task(&self.0, error);
     }
 
+    fn cancelled_error(&self) -> Option<CancelledError> {
+        self.0.cancelled_error()
+    }
+
     fn describe(&self) -> String {
         format!("task {:?}", self.0.name())
     }

@@ -254,6 +254,7 @@ async fn group(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
     }
 }
 
+#[expect(clippy::await_holding_refcell_ref, reason = "the body is dropped before its cleanup begins")]
 async fn generate(world: &Rc<World>, statement: &Rc<List>, env: &Env) -> String {
     let (take, count) = (number(statement.word(1)), number(statement.word(2)));
     let [before, between, cleanup, each] = [3, 4, 5, 6].map(|index| statement.sublist(index));

@@ -146,10 +146,10 @@ pub(super) struct Pending<'a>(Option<(&'a World, &'a str)>);
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if let Some((world, head)) = self.0 {
-            if let Some(count) = world.pending.borrow_mut().get_mut(head) {
-                *count -= 1;
-            }
+        if let Some((world, head)) = self.0
+            && let Some(count) = world.pending.borrow_mut().get_mut(head)
+        {
+            *count -= 1;
         }
     }
 }
