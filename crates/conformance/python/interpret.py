@@ -170,6 +170,9 @@ class World:
     async def body(self, statements, env):
         value = "ok"
         for statement in statements:
+            if self.finished:
+                # The garbage collector ends what a deadlock left: its cleanup must not act in the next program.
+                break
             value = await self.step(statement, env)
         return value
 
@@ -347,14 +350,15 @@ class World:
 
     def on_gathering(self, env, name, mode, *items):
         found = self.items(items)
-        self.taken.discard(name)
-        self.plain.discard(name)
         nested = any(isinstance(item, str) and item[0] == "a" for item in items) and found
         mixed = len({kind(item) for item in items if not isinstance(item, str) or self.find(item)}) > 1
-        if mode == "plain" and not nested and not mixed:
-            self.plain.add(name)
+        # Eager bodies run now, and may use the name.
         self.things[name] = asyncio.gather(*found, return_exceptions=mode == "all")
         self.kept.append(self.things[name])
+        self.taken.discard(name)
+        self.plain.discard(name)
+        if mode == "plain" and not nested and not mixed:
+            self.plain.add(name)
         return "ok"
 
     async def do_wait(self, env, mode, timeout, *names):
