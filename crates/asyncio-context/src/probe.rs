@@ -120,12 +120,17 @@ impl ProbeCell {
     }
 
     /// Gives the slot back; probes made before say "not cancelled" from now on.
+    #[inline]
     pub fn reset(&self) {
-        let probe = self.0.replace(Probe::NONE);
-        if probe != Probe::NONE {
-            // Past the end of the thread there is no table to give the slot back to.
-            let _ = TABLE.try_with(|table| table.borrow_mut().give_back(probe));
+        if self.0.get() != Probe::NONE {
+            self.give_back();
         }
+    }
+
+    fn give_back(&self) {
+        let probe = self.0.replace(Probe::NONE);
+        // Past the end of the thread there is no table to give the slot back to.
+        let _ = TABLE.try_with(|table| table.borrow_mut().give_back(probe));
     }
 }
 

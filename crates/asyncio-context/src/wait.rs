@@ -43,8 +43,15 @@ impl fmt::Display for Wait {
     }
 }
 
+/// The last report, in two words that are written and read one by one: a read of both at once right after the writes
+/// would have to wait until they have left the processor's store buffer.
+struct Report {
+    kind: Cell<Option<&'static WaitKind>>,
+    location: Cell<Option<&'static Location<'static>>>,
+}
+
 thread_local! {
-    static WAIT: Cell<Option<Wait>> = const { Cell::new(None) };
+    static WAIT: Report = const { Report { kind: Cell::new(None), location: Cell::new(None) } };
 }
 
 /// Says what the future being polled on this thread is about to wait for.
@@ -53,14 +60,20 @@ thread_local! {
 /// poll, the last report stands.
 #[inline]
 pub fn report_wait(kind: &'static WaitKind, location: Option<&'static Location<'static>>) {
-    let _ = WAIT.try_with(|wait| wait.set(Some(Wait { kind, location })));
+    WAIT.with(|wait| {
+        wait.kind.set(Some(kind));
+        wait.location.set(location);
+    });
 }
 
 /// Takes the last report on this thread. For executors: call it before and after each poll of a task.
 #[inline]
 #[must_use]
 pub fn take_wait() -> Option<Wait> {
-    WAIT.try_with(Cell::take).unwrap_or(None)
+    WAIT.with(|wait| {
+        let kind = wait.kind.take()?;
+        Some(Wait { kind, location: wait.location.get() })
+    })
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub fn copy_context() -> Context {
 
 /// A copy for a new task or callback; nothing if nothing was set.
 pub(crate) fn inherited() -> Option<Context> {
-    peek().map(|context| context.copy())
+    peek().filter(|context| !context.is_empty()).map(|context| context.copy())
 }
 
 /// Makes `context` the current one, or none; returns the former one.
@@ -85,6 +85,11 @@ impl Context {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether no variable is set in it.
+    fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
     }
 
     /// Another context with the same values.

@@ -92,6 +92,11 @@ impl DoneList {
 
     /// Registers the awaiter `key`, or replaces its waker and keeps its place.
     pub(crate) fn set_awaiter(&self, key: u64, waker: &Waker) {
+        if self.is_empty() {
+            let waiter = Waiter::Awaiter(key, waker.clone());
+            self.push(waiter);
+            return;
+        }
         let first = self.first.take();
         if matches!(&first, Some(Waiter::Awaiter(k, old)) if *k == key && old.will_wake(waker)) {
             self.first.set(first);

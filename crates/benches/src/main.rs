@@ -20,7 +20,7 @@ use table::Row;
 static ALLOCATOR: allocator::Counting = allocator::Counting;
 
 /// How many samples of each peer make a median.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 /// How many with `--quick`, of which each is a tenth as large.
 const QUICK_ROUNDS: usize = 3;
 

@@ -7,6 +7,10 @@ use crate::row::WORKS;
 /// The core that samples are pinned to, where there are at least two: interrupts go to the first one more often.
 const CORE: &str = "1";
 
+/// What glibc is told in the samples: to keep what is freed. Otherwise a batch of tasks may be given back to the system and
+/// fetched again, page by page, or not, depending on what happens to lie at the end of the heap.
+const KEEP_MEMORY: [(&str, &str); 2] = [("MALLOC_TRIM_THRESHOLD_", "4294967296"), ("MALLOC_TOP_PAD_", "67108864")];
+
 /// Takes a sample in this process, and prints its figures.
 pub fn take(work: usize, peer: &str, size: usize, warm: bool) -> Result<(), String> {
     let work = WORKS.get(work).ok_or_else(|| format!("there is no work {work}"))?;
@@ -72,7 +76,7 @@ fn output(wrapper: &[&str], sample: [&str; 4]) -> Result<(String, String), Strin
         }
         None => Command::new(this),
     };
-    command.arg("--sample").args(sample);
+    command.arg("--sample").args(sample).envs(KEEP_MEMORY);
     let output = command.output().map_err(|error| format!("cannot start {command:?}: {error}"))?;
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
