@@ -323,7 +323,7 @@ mod tests {
     fn model(waiter: &Waiter, wakers: &[Waker], watchers: &[Rc<dyn Watcher>]) -> Model {
         match waiter {
             Waiter::Awaiter(key, waker) => {
-                Model::Awaiter(*key, wakers.iter().position(|other| other.will_wake(waker)).unwrap())
+                Model::Awaiter(*key, wakers.iter().position(|other| other.data() == waker.data()).unwrap())
             }
             Waiter::Watch(watcher, index) => {
                 Model::Watch(watchers.iter().position(|other| Rc::ptr_eq(other, watcher)).unwrap(), *index)
