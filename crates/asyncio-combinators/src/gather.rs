@@ -284,6 +284,11 @@ macro_rules! gather_methods {
             pub fn done(&self) -> bool {
                 self.state.is_done()
             }
+
+            /// How other combinators look at the gather.
+            pub(crate) fn control(&self) -> Control {
+                Control::Gather(self.state.0.clone())
+            }
         }
     };
 }
@@ -355,11 +360,6 @@ pub struct Gather<T> {
 impl<T> Gather<T> {
     fn new(state: Owner, finish: Finish<T>) -> Self {
         Self { state, finish: Some(finish), link: None, key: next_key() }
-    }
-
-    /// How other combinators look at the gather.
-    pub(crate) fn control(&self) -> Control {
-        Control::Gather(self.state.0.clone())
     }
 }
 

@@ -15,7 +15,7 @@ use asyncio_executor::{SharedTask, Task, TaskHandle, Watcher, call_soon};
 use pin_project_lite::pin_project;
 
 use crate::child::Control;
-use crate::gather::Gather;
+use crate::gather::{Gather, Gathering, GatheringResults};
 use crate::shield::Shield;
 
 static WAIT: WaitKind = WaitKind::new("wait");
@@ -75,6 +75,20 @@ impl<T> Waitable for Gather<T> {
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
     fn control(&self) -> Control {
         Gather::control(self)
+    }
+}
+
+impl<C> Waitable for Gathering<C> {
+    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
+    fn control(&self) -> Control {
+        Gathering::control(self)
+    }
+}
+
+impl<C> Waitable for GatheringResults<C> {
+    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
+    fn control(&self) -> Control {
+        GatheringResults::control(self)
     }
 }
 
