@@ -26,13 +26,35 @@ static NEXT: WaitKind = WaitKind::new("as_completed");
 /// `Stream`, and has a [`next`](AsCompleted::next) of its own. If the one that ended next panicked or was cancelled, that
 /// goes on in `next`. A cancellation is not passed on to the tasks, and they run on when this is dropped.
 ///
+/// # Cancel safety
+///
+/// Dropping `next` before it completes loses nothing.
+///
 /// # Panics
 ///
 /// Without a running event loop.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// Dropping `next` before it completes loses nothing.
+/// ```
+/// use asyncio_combinators::as_completed;
+/// use asyncio_event_loop::sleep;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let after = async |seconds| {
+///     sleep(Duration::from_secs(seconds)).await;
+///     seconds
+/// };
+/// let mut results = as_completed([after(3), after(1), after(2)]);
+/// let mut seen = Vec::new();
+/// while let Some(value) = results.next().await {
+///     seen.push(value);
+/// }
+/// assert_eq!(seen, [1, 2, 3]);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///
@@ -140,6 +162,23 @@ pub struct AsCompleted<T> {
 
 impl<T> AsCompleted<T> {
     /// Sets a time, counted from now, after which what has not ended is given as an error. The tasks run on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use asyncio_combinators::as_completed;
+    /// use asyncio_event_loop::sleep;
+    /// use std::time::Duration;
+    /// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+    /// # runner.run(async {
+    /// let mut results = as_completed([1, 9].map(|seconds| sleep(Duration::from_secs(seconds))))
+    ///     .timeout(Duration::from_secs(5));
+    /// assert_eq!(results.next().await, Some(Ok(())));
+    /// assert!(results.next().await.is_some_and(|late| late.is_err()));
+    /// assert!(results.next().await.is_none());
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn timeout(self, delay: impl Into<Option<Duration>>) -> AsCompletedTimeout<T> {
         let location = Location::caller();
@@ -154,6 +193,7 @@ impl<T> AsCompleted<T> {
     }
 
     /// Waits for the next one to end; `None` when all have been given.
+    #[expect(clippy::should_implement_trait, reason = "the name is that of the method of `StreamExt`")]
     pub fn next(&mut self) -> impl Future<Output = Option<T>> + use<'_, T> {
         let asking = Asking(self);
         poll_fn(move |cx| asking.0.poll(cx).map(|item| item.map(|item| item.expect("without a time nothing is late"))))
@@ -238,6 +278,7 @@ pub struct AsCompletedTimeout<T> {
 
 impl<T> AsCompletedTimeout<T> {
     /// Waits for the next one to end; `None` when all have been given, or given up.
+    #[expect(clippy::should_implement_trait, reason = "the name is that of the method of `StreamExt`")]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<T, TimeoutError>>> + use<'_, T> {
         let location = self.location;
         let asking = Asking(&mut self.inner);

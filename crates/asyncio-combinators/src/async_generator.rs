@@ -19,6 +19,32 @@ use futures_core::Stream;
 /// Dropping the generator drops the body where it is suspended. [`aclose`](AsyncGenerator::aclose) raises a
 /// [`CancelledError`] there instead, so that the body can clean up with `await`.
 ///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::async_generator;
+/// use asyncio_event_loop::sleep;
+/// use asyncio_executor::with_cleanup;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let mut numbers = async_generator(async |y| {
+///     let count = async {
+///         for i in 0.. {
+///             y.emit(i).await;
+///             sleep(Duration::from_secs(1)).await;
+///         }
+///     };
+///     with_cleanup(count, || async { println!("closing") }).await;
+/// });
+/// assert_eq!(numbers.next().await, Some(0));
+/// assert_eq!(numbers.next().await, Some(1));
+/// numbers.aclose().await;
+/// assert_eq!(numbers.next().await, None);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # In Python
 ///
 /// An `async def` with `yield`. Its `athrow` and `asend` have no counterpart.
@@ -119,6 +145,7 @@ impl<T> AsyncGenerator<'_, T> {
     /// # In Python
     ///
     /// `anext(generator)`.
+    #[expect(clippy::should_implement_trait, reason = "the name is that of the method of `StreamExt`")]
     pub fn next(&mut self) -> impl Future<Output = Option<T>> {
         poll_fn(|cx| self.poll(cx))
     }

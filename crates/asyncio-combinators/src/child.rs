@@ -217,6 +217,21 @@ impl<F: Future> Child<F> {
 ///
 /// Without a running event loop, if a task has to be made.
 ///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::ensure_future;
+/// use asyncio_executor::create_task;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let task = create_task(async { 1 });
+/// let id = task.id();
+/// assert_eq!(ensure_future(task).id(), id);
+/// assert_eq!(ensure_future(async { 2 }).await, 2);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # In Python
 ///
 /// `asyncio.ensure_future`, in `asyncio/tasks.py`.

@@ -51,6 +51,18 @@ impl ExceptionGroup {
     }
 
     /// Takes out the errors of type `E`, also from groups inside, and gives what is left, if anything is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use asyncio_combinators::ExceptionGroup;
+    /// use std::io;
+    ///
+    /// let errors = ExceptionGroup::new("two", vec![io::Error::other("disk").into(), "something else".into()]);
+    /// let (io, rest) = errors.split::<io::Error>();
+    /// assert_eq!(io[0].to_string(), "disk");
+    /// assert_eq!(rest.unwrap().to_string(), "two (1 error: something else)");
+    /// ```
     #[must_use]
     pub fn split<E: Error + 'static>(self) -> (Vec<E>, Option<Self>) {
         let mut found = Vec::new();

@@ -32,13 +32,28 @@ static GATHER: WaitKind = WaitKind::new("a gather");
 /// on to all children that are not done, and is raised when the first of them has ended cancelled, or, with
 /// `return_exceptions`, when all have ended.
 ///
+/// # Cancel safety
+///
+/// Dropping a gather lets its children run on.
+///
 /// # Panics
 ///
 /// Without a running event loop, if a task has to be made.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// Dropping a gather lets its children run on.
+/// ```
+/// use asyncio_combinators::gather;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let (number, text) = gather((async { 1 }, async { "a" })).await;
+/// assert_eq!((number, text), (1, "a"));
+///
+/// let squares = gather((0..3).map(|n| async move { n * n })).await;
+/// assert_eq!(squares, [0, 1, 4]);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///
@@ -271,15 +286,15 @@ macro_rules! gather_methods {
                 asyncio_executor::cancel_awaitee(self.state.0.clone(), &error)
             }
 
-            /// How other combinators look at the gather.
-            pub(crate) fn control(&self) -> Control {
-                Control::Gather(self.state.0.clone())
-            }
-
             /// Whether it has its values, or has failed.
             #[must_use]
             pub fn done(&self) -> bool {
                 self.state.is_done()
+            }
+
+            /// How other combinators look at the gather.
+            pub(crate) fn control(&self) -> Control {
+                Control::Gather(self.state.0.clone())
             }
         }
     };
@@ -291,6 +306,19 @@ gather_methods!(impl<T> Gather<T>);
 
 impl<C: Children> Gathering<C> {
     /// Gives every outcome as a `Result`, and waits for all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use asyncio_combinators::gather;
+    /// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+    /// # runner.run(async {
+    /// let (value, failure) = gather((async { 1 }, async { panic!("oh") as () })).return_exceptions().await;
+    /// assert_eq!(value.unwrap(), 1);
+    /// assert_eq!(failure.unwrap_err().panic_message(), Some("oh"));
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn return_exceptions(self) -> GatheringResults<C> {
         let Self { state, children } = self;
         state.return_exceptions();

@@ -26,13 +26,32 @@ static SHIELD: WaitKind = WaitKind::new("a shield");
 ///
 /// It is no protection against the end of the run.
 ///
+/// # Cancel safety
+///
+/// Dropping a shield lets what it shields run on.
+///
 /// # Panics
 ///
 /// Without a running event loop, if a task has to be made.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// Dropping a shield lets what it shields run on.
+/// ```
+/// use asyncio_combinators::{shield, wait_for};
+/// use asyncio_event_loop::sleep;
+/// use asyncio_executor::create_task;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let task = create_task(async {
+///     sleep(Duration::from_secs(2)).await;
+///     "done"
+/// }).shared();
+/// assert!(wait_for(shield(task.clone()), Duration::from_secs(1)).await.is_err());
+/// assert_eq!(task.await, "done");
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///

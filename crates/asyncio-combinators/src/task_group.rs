@@ -4,28 +4,42 @@
 //! the ready queue. A child that failed ends all others, and interrupts the body, or the wait at the end of the group, by a
 //! request made of the scope that is active then; that request is counted in the parent task, and taken back at the end.
 
+mod children;
+mod run;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
-use std::future::{Future, IntoFuture, poll_fn};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::pin::{Pin, pin};
+use std::future::{Future, IntoFuture};
+use std::panic::Location;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{
-    CancelKind, CancelledError, Fault, Scope, ScopeKey, Task, TaskBuilder, TaskHandle, Watcher, cancelled_task,
-    create_task, current_task,
+    CancelKind, CancelledError, Fault, ScopeKey, Task, TaskBuilder, TaskHandle, Watcher, cancelled_task, create_task,
 };
-use pin_project_lite::pin_project;
 
 use crate::exception_group::ExceptionGroup;
-
-static GROUP: WaitKind = WaitKind::new("the tasks of a task group");
+use children::{Child, Children};
+use run::run;
 
 /// A handle of a task group: makes tasks in it. Cheap to clone; children may have one and add siblings.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::task_group;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let value = task_group(async |group| {
+///     let siblings = group.clone();
+///     group.create_task(async move { siblings.create_task(async { 7 }).await }).await
+/// }).await;
+/// assert_eq!(value.unwrap(), 7);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///
@@ -52,52 +66,7 @@ struct State {
     location: &'static Location<'static>,
 }
 
-struct Child {
-    task: TaskHandle,
-    /// Where a child of `try_create_task` leaves its error.
-    error: Option<ErrorSlot>,
-}
-
 type ErrorSlot = Rc<Cell<Option<Box<dyn Error>>>>;
-
-/// The children that have not ended, or whose end the group has not been told of, in order of creation.
-///
-/// Each is found by its number. The places of those that are gone are reclaimed when they are the majority, so a group
-/// that lives long does not grow with every child that it ever had, and a child costs no allocation of its own.
-#[derive(Default)]
-struct Children {
-    list: Vec<(usize, Option<Child>)>,
-    made: usize,
-    unfinished: usize,
-}
-
-impl Children {
-    /// Adds a child, and returns its number.
-    fn push(&mut self, child: Child) -> usize {
-        if self.list.len() > 2 * self.unfinished + RECLAIM_AT_LEAST {
-            self.list.retain(|(_, child)| child.is_some());
-        }
-        let number = self.made;
-        self.made += 1;
-        self.unfinished += 1;
-        self.list.push((number, Some(child)));
-        number
-    }
-
-    fn take(&mut self, number: usize) -> Option<Child> {
-        let at = self.list.binary_search_by_key(&number, |(number, _)| *number).ok()?;
-        let child = self.list[at].1.take();
-        self.unfinished -= usize::from(child.is_some());
-        child
-    }
-
-    fn tasks(&self) -> Vec<TaskHandle> {
-        self.list.iter().filter_map(|(_, child)| child.as_ref()).map(|child| child.task.clone()).collect()
-    }
-}
-
-/// Below so many free places a list of children is not worth walking. A group of a few children never is.
-const RECLAIM_AT_LEAST: usize = 32;
 
 impl State {
     fn unfinished(&self) -> usize {
@@ -252,6 +221,27 @@ impl TaskGroup {
     /// If the body has no value by then, `task_group` gives an [`ExceptionGroup`] without errors. No effect on a group that
     /// is ending or over.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use asyncio_combinators::task_group;
+    /// use asyncio_event_loop::sleep;
+    /// use std::time::Duration;
+    /// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+    /// # runner.run(async {
+    /// let ended = task_group(async |group| {
+    ///     let inside = group.clone();
+    ///     let _task = group.create_task(async move {
+    ///         sleep(Duration::from_secs(1)).await;
+    ///         inside.cancel();
+    ///     });
+    ///     sleep(Duration::from_secs(9)).await;
+    /// }).await;
+    /// assert!(ended.unwrap_err().is_empty());
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # In Python
     ///
     /// `TaskGroup.cancel`, from 3.15 on.
@@ -298,6 +288,10 @@ impl fmt::Debug for TaskGroup {
 /// task is cancelled from outside, so are the children, and when they have ended, the cancellation is raised, unless there
 /// are errors: then those are returned, and the cancellation is delivered at the next suspension.
 ///
+/// # Cancel safety
+///
+/// Dropping it, other than by a cancellation, cancels the children and does not wait for them.
+///
 /// # Errors
 ///
 /// The errors of the children.
@@ -306,9 +300,29 @@ impl fmt::Debug for TaskGroup {
 ///
 /// Without a running event loop. A panic of the body or of a child goes on when all have ended.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// Dropping it, other than by a cancellation, cancels the children and does not wait for them.
+/// ```
+/// use asyncio_combinators::task_group;
+/// use asyncio_event_loop::sleep;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let sum = task_group(async |group| {
+///     let a = group.create_task(async { 1 });
+///     let b = group.try_create_task(async { "2".parse::<i32>() });
+///     a.await + b.await
+/// }).await;
+/// assert_eq!(sum.unwrap(), 3);
+///
+/// let errors = task_group(async |group| {
+///     let _task = group.try_create_task(async { "x".parse::<i32>() });
+///     sleep(Duration::from_secs(9)).await; // is cancelled
+/// }).await.unwrap_err();
+/// assert_eq!(errors.len(), 1);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///
@@ -328,189 +342,24 @@ pub fn task_group<R>(body: impl AsyncFnOnce(TaskGroup) -> R) -> impl Future<Outp
 /// # Panics
 ///
 /// As for `task_group`.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::try_task_group;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let errors = try_task_group(async |group| {
+///     let _task = group.create_task(std::future::pending::<()>()); // is cancelled
+///     "x".parse::<i32>()
+/// }).await.unwrap_err();
+/// assert_eq!(errors.into_errors()[0].to_string(), "invalid digit found in string");
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[track_caller]
 pub fn try_task_group<R, E: Into<Box<dyn Error>>>(
     body: impl AsyncFnOnce(TaskGroup) -> Result<R, E>,
 ) -> impl Future<Output = Result<R, ExceptionGroup>> {
     run(Location::caller(), body)
-}
-
-pin_project! {
-    /// Polls a future in a scope whose key the group knows meanwhile.
-    struct Keyed<'a, F> {
-        state: &'a State,
-        #[pin]
-        inner: Option<F>,
-        #[pin]
-        scope: Scope,
-    }
-}
-
-impl<'a, F> Keyed<'a, F> {
-    fn new(state: &'a State, future: F) -> Self {
-        Self { state, inner: Some(future), scope: Scope::new() }
-    }
-}
-
-/// How a future in the group's scope ended.
-enum Outcome<T> {
-    Value(T),
-    Cancelled(CancelledError),
-    Panicked(Box<dyn Any + Send>),
-}
-
-impl<F: Future> Future for Keyed<'_, F> {
-    type Output = Outcome<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let scope = this.scope.as_ref();
-        this.state.key.set(Some(scope.key()));
-        let outcome = match catch_unwind(AssertUnwindSafe(|| scope.poll_in(cx, this.inner.as_mut()))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(Ok(value))) => Outcome::Value(value),
-            Ok(Poll::Ready(Err(error))) => Outcome::Cancelled(error),
-            Err(payload) => {
-                scope.close();
-                // A destructor that panics as well tells less than the first panic.
-                let _ = catch_unwind(AssertUnwindSafe(|| this.inner.set(None)));
-                Outcome::Panicked(payload)
-            }
-        };
-        this.state.key.set(None);
-        Poll::Ready(outcome)
-    }
-}
-
-/// Cancels the children of a group that is dropped before it is over, and reports what had failed by then.
-struct Abandon<'a>(&'a State);
-
-impl Drop for Abandon<'_> {
-    fn drop(&mut self) {
-        drop(self.0.waker.take());
-        if !self.0.over.replace(true) {
-            self.0.abort();
-            self.0.uncancel_parent();
-            for error in self.0.errors.take() {
-                Fault::new(format!("an error in a task group that was dropped: {error}")).report();
-            }
-            if let Some(payload) = self.0.panic.take() {
-                Fault::new("exception in a task group that was dropped").payload(payload).report();
-            }
-        }
-        drop(self.0.waker.take());
-        self.0.parent.take();
-    }
-}
-
-/// Waits until all children have ended. Returns the requests that interrupted the wait: the first one, if the group was not
-/// aborting yet, and whether any came from outside.
-async fn wait_for_children(state: &State) -> (Option<CancelledError>, bool) {
-    let before = state.requests_from_outside();
-    let mut first = None;
-    while state.unfinished() > 0 {
-        let wait = poll_fn(|cx| {
-            if state.unfinished() == 0 {
-                return Poll::Ready(());
-            }
-            let before = state.waker.replace(Some(cx.waker().clone()));
-            drop(before);
-            report_wait(&GROUP, Some(state.location));
-            Poll::Pending
-        });
-        if let Outcome::Cancelled(error) = pin!(Keyed::new(state, wait)).await
-            && !state.aborting.get()
-        {
-            first = Some(error);
-            state.abort();
-        }
-    }
-    (first, state.requests_from_outside() > before)
-}
-
-/// Goes on with a panic. What failed beside it is reported: nobody else can be told.
-fn go_on_with(payload: Box<dyn Any + Send>, errors: Vec<Box<dyn Error>>) -> ! {
-    for error in errors {
-        Fault::new(format!("an error in a task group that a panic ended: {error}")).report();
-    }
-    resume_unwind(payload)
-}
-
-async fn run<R, E: Into<Box<dyn Error>>>(
-    location: &'static Location<'static>,
-    body: impl AsyncFnOnce(TaskGroup) -> Result<R, E>,
-) -> Result<R, ExceptionGroup> {
-    let state = Rc::new(State {
-        parent: RefCell::new(current_task()),
-        key: Cell::new(None),
-        children: RefCell::default(),
-        aborting: Cell::new(false),
-        exiting: Cell::new(false),
-        over: Cell::new(false),
-        parent_cancel_requested: Cell::new(false),
-        errors: RefCell::new(Vec::new()),
-        panic: Cell::new(None),
-        waker: RefCell::new(None),
-        location,
-    });
-    let group = TaskGroup { state: state.clone() };
-    let abandon = Abandon(&state);
-    let outcome = {
-        let body = pin!(body(group));
-        pin!(Keyed::new(&state, body)).await
-    };
-    state.exiting.set(true);
-    let mut raise = None;
-    let mut failed = None;
-    let mut value = None;
-    match outcome {
-        Outcome::Value(Ok(ready)) => value = Some(ready),
-        Outcome::Value(Err(error)) => failed = Some(error),
-        Outcome::Cancelled(error) => raise = Some(error),
-        Outcome::Panicked(payload) => match state.panic.take() {
-            None => state.panic.set(Some(payload)),
-            first => {
-                state.panic.set(first);
-                Fault::new("exception in the body of a task group that had failed already").payload(payload).report();
-            }
-        },
-    }
-    if value.is_none() && !state.aborting.get() {
-        state.abort();
-    }
-    let (interrupted, asked_meanwhile) = wait_for_children(&state).await;
-    raise = interrupted.or(raise);
-    state.over.set(true);
-    let left = state.uncancel_parent();
-    let parent = state.parent.take();
-    drop(abandon);
-    let mut errors = state.errors.take();
-    if let Some(payload) = state.panic.take() {
-        errors.extend(failed.map(Into::into));
-        go_on_with(payload, errors);
-    }
-    match left {
-        Some(0) => raise = None,
-        // The wait took a request from outside for one of the group's own.
-        Some(_) if asked_meanwhile && raise.is_none() && failed.is_none() => {
-            raise = Some(CancelledError::at(CancelKind::Explicit, location));
-        }
-        _ => {}
-    }
-    if errors.is_empty()
-        && let Some(error) = raise
-    {
-        error.raise().await
-    }
-    errors.extend(failed.map(Into::into));
-    if !errors.is_empty() {
-        // A request from outside stays counted, and is delivered at the next suspension.
-        if let Some(parent) = parent.filter(|parent| parent.cancelling() > 0) {
-            parent.uncancel();
-            parent.cancel_for(&CancelledError::at(CancelKind::Explicit, location));
-        }
-        return Err(ExceptionGroup::new("unhandled errors in a task group", errors));
-    }
-    // Without errors and without a value, the group was ended early.
-    value.ok_or_else(|| ExceptionGroup::new("the task group was cancelled before its body had a value", Vec::new()))
 }

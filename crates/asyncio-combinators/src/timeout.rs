@@ -59,6 +59,23 @@ enum State {
 
 /// A limit on the time that a future may take. It can be moved while the future runs, and asked afterwards.
 ///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::Timeout;
+/// use asyncio_event_loop::sleep;
+/// use asyncio_executor::catch_cancelled;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let limit = Timeout::after(Duration::from_secs(1));
+/// let refuses = async { catch_cancelled(sleep(Duration::from_secs(9))).await.is_err() };
+/// assert_eq!(limit.run(refuses).await, Ok(true));
+/// assert!(limit.expired());
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # In Python
 ///
 /// `asyncio.Timeout`, in `asyncio/timeouts.py`.
@@ -187,6 +204,10 @@ impl Timeout {
     /// When the time is up, what `future` is suspended in is cancelled. If it lets that through, the result is an error; if
     /// it catches it and completes, its value. If the task was cancelled from outside as well, that is raised.
     ///
+    /// # Cancel safety
+    ///
+    /// That of `future`.
+    ///
     /// # Errors
     ///
     /// When the time was up.
@@ -194,18 +215,9 @@ impl Timeout {
     /// # Panics
     ///
     /// Polling it panics when the limit was used before, and without a running event loop.
-    ///
-    /// # Cancel safety
-    ///
-    /// That of `future`.
     pub fn run<F: IntoFuture>(&self, future: F) -> RunTimeout<'_, F::IntoFuture> {
-        RunTimeout {
-            limit: self,
-            usage: None,
-            inner: Some(future.into_future()),
-            scope: Scope::new(),
-            timer: Timer::new(),
-        }
+        let inner = Some(future.into_future());
+        RunTimeout { limit: self, usage: None, inner, scope: Scope::new(), timer: Timer::new() }
     }
 }
 
@@ -341,6 +353,10 @@ impl<F: Future> Future for RunTimeout<'_, F> {
 /// `body` gets the [`Timeout`], with which it can move the deadline. See [`Timeout::run`] for what happens when the time is
 /// up. A delay of zero lets `body` run up to where it first suspends.
 ///
+/// # Cancel safety
+///
+/// That of `body`.
+///
 /// # Errors
 ///
 /// When the time was up.
@@ -349,9 +365,26 @@ impl<F: Future> Future for RunTimeout<'_, F> {
 ///
 /// Without a running event loop.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// That of `body`.
+/// ```
+/// use asyncio_combinators::timeout;
+/// use asyncio_event_loop::{get_running_loop, sleep};
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let slow = timeout(Duration::from_secs(1), async |_| sleep(Duration::from_secs(9)).await);
+/// assert!(slow.await.is_err());
+///
+/// let extended = timeout(Duration::from_secs(1), async |limit| {
+///     limit.reschedule(get_running_loop().time() + Duration::from_secs(10));
+///     sleep(Duration::from_secs(9)).await;
+///     "in time"
+/// });
+/// assert_eq!(extended.await, Ok("in time"));
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///
@@ -370,6 +403,21 @@ pub fn timeout<R>(
 /// # Errors
 ///
 /// When the time was up.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::timeout_at;
+/// use asyncio_event_loop::{get_running_loop, sleep};
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let deadline = get_running_loop().time() + Duration::from_secs(1);
+/// assert!(timeout_at(deadline, async |_| sleep(Duration::from_secs(9)).await).await.is_err());
+/// assert_eq!(get_running_loop().time(), deadline);
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///

@@ -24,6 +24,10 @@ static TRY_GATHER: WaitKind = WaitKind::new("a try_gather");
 /// Takes a tuple of up to 12, an array, a `Vec` or an iterator; the errors have one type. A panic or cancellation of a child goes on
 /// at once, as in `gather`.
 ///
+/// # Cancel safety
+///
+/// Dropping it lets its children run on.
+///
 /// # Errors
 ///
 /// That of the first child to fail.
@@ -32,9 +36,20 @@ static TRY_GATHER: WaitKind = WaitKind::new("a try_gather");
 ///
 /// Without a running event loop.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// Dropping it lets its children run on.
+/// ```
+/// use asyncio_combinators::try_gather;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let both: Result<_, String> = try_gather((async { Ok(1) }, async { Ok("a") })).await;
+/// assert_eq!(both, Ok((1, "a")));
+///
+/// let failed = try_gather([std::future::ready(Ok(1)), std::future::ready(Err("no"))]).await;
+/// assert_eq!(failed, Err("no"));
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///

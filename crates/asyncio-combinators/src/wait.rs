@@ -78,13 +78,6 @@ impl<T> Waitable for Gather<T> {
     }
 }
 
-impl<T> Waitable for Shield<T> {
-    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
-    fn control(&self) -> Control {
-        Shield::control(self)
-    }
-}
-
 impl<C> Waitable for Gathering<C> {
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
     fn control(&self) -> Control {
@@ -96,6 +89,13 @@ impl<C> Waitable for GatheringResults<C> {
     #[expect(private_interfaces, reason = "the kinds are those of this crate")]
     fn control(&self) -> Control {
         GatheringResults::control(self)
+    }
+}
+
+impl<T> Waitable for Shield<T> {
+    #[expect(private_interfaces, reason = "the kinds are those of this crate")]
+    fn control(&self) -> Control {
+        Shield::control(self)
     }
 }
 
@@ -121,13 +121,32 @@ type ErrProbe = Box<dyn Fn() -> bool>;
 /// [`timeout`](Wait::timeout) limits the time, [`return_when`](Wait::return_when) says when to return otherwise. It never
 /// cancels a task, also when it is cancelled itself, and it raises nothing of what they ended with.
 ///
+/// # Cancel safety
+///
+/// Dropping it drops the handles that were given, and leaves the tasks alone. To keep the handles, give references.
+///
 /// # Panics
 ///
 /// When `tasks` is empty; and, when it is polled, without a running event loop.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// Dropping it drops the handles that were given, and leaves the tasks alone. To keep the handles, give references.
+/// ```
+/// use asyncio_combinators::{FIRST_COMPLETED, wait};
+/// use asyncio_event_loop::sleep;
+/// use asyncio_executor::create_task;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let tasks = [3, 1, 2].map(|seconds| create_task(sleep(Duration::from_secs(seconds))));
+/// let (done, pending) = wait(&tasks).return_when(FIRST_COMPLETED).await;
+/// assert_eq!((done.len(), pending.len()), (1, 2));
+///
+/// let (done, pending) = wait(tasks).timeout(Duration::from_millis(1500)).await;
+/// assert_eq!((done.len(), pending.len()), (2, 1));
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///
@@ -142,6 +161,21 @@ pub fn wait<W: Waitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
 /// # Panics
 ///
 /// As for `wait`.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_combinators::{FIRST_EXCEPTION, try_wait};
+/// use asyncio_executor::create_task;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let endless = create_task(std::future::pending());
+/// let fails = create_task(async { Err::<(), _>("no") });
+/// let (done, pending) = try_wait([endless, fails]).return_when(FIRST_EXCEPTION).await;
+/// assert_eq!((done.len(), pending.len()), (1, 1));
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[track_caller]
 pub fn try_wait<W: TryWaitable>(tasks: impl IntoIterator<Item = W>) -> Wait<W> {
     let tasks: Vec<W> = tasks.into_iter().collect();

@@ -26,6 +26,10 @@ static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
 /// With a delay of zero, a `Task`, `SharedTask`, `Future`, gather or shield that is done gives its result, and one that is
 /// not is cancelled and waited for; any other future is never started.
 ///
+/// # Cancel safety
+///
+/// That of `future`.
+///
 /// # Errors
 ///
 /// When the time was up.
@@ -34,9 +38,26 @@ static WAIT_FOR: WaitKind = WaitKind::new("wait_for");
 ///
 /// Without a running event loop. A panic of `future` goes on.
 ///
-/// # Cancel safety
+/// # Examples
 ///
-/// That of `future`.
+/// ```
+/// use asyncio_combinators::wait_for;
+/// use asyncio_event_loop::sleep;
+/// use std::time::Duration;
+/// # let mut runner = asyncio_event_loop::Runner::builder().virtual_time(true).build()?;
+/// # runner.run(async {
+/// let mut steps = 0;
+/// let work = async {
+///     steps += 1;
+///     sleep(Duration::from_secs(9)).await;
+///     steps += 1;
+/// };
+/// assert!(wait_for(work, Duration::from_secs(1)).await.is_err());
+/// assert_eq!(steps, 1);
+/// assert_eq!(wait_for(async { 7 }, None).await, Ok(7));
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # In Python
 ///

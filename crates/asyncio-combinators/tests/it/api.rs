@@ -92,6 +92,10 @@ fn gathering() {
         let kept = asyncio::gather([fetch(1)]).into_future();
         asyncio::wait([&kept]).await;
         assert_eq!(kept.await, [1]);
+        let kept = asyncio::gather([fetch(1)]);
+        asyncio::wait([&kept]).await;
+        assert!(kept.done());
+        asyncio::wait([kept.return_exceptions()]).await;
         let both: Result<(u32, u32), io::Error> = asyncio::try_gather((parse(1), parse(2))).await;
         assert_eq!(both.unwrap(), (1, 2));
         let many = asyncio::try_gather((1..3).map(parse).collect::<Vec<_>>()).await;

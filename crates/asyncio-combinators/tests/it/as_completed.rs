@@ -138,7 +138,7 @@ fn a_next_that_was_given_up_wakes_nobody() {
         let mut results = as_completed([after(1, 1)]);
         {
             let mut next = pin!(results.next());
-            poll_fn(|cx| Poll::Ready(assert!(next.as_mut().poll(cx).is_pending()))).await;
+            assert!(poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await);
         }
         let mut polls = 0;
         let mut pause = pin!(sleep(s(3)));

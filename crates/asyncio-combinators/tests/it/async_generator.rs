@@ -220,7 +220,7 @@ fn a_cancellation_while_it_is_closed_is_delivered_into_its_cleanup() {
 fn one_whose_next_was_dropped_goes_on_from_there() {
     run(async {
         let mut numbers = async_generator(async |y| y.emit(after(2, 'x').await).await);
-        drop(select(pin!(numbers.next()), pin!(sleep(s(1)))).await);
+        let _ = select(pin!(numbers.next()), pin!(sleep(s(1)))).await;
         assert_eq!((numbers.next().await, time()), (Some('x'), 2.0));
     });
 }
@@ -235,7 +235,7 @@ fn closing_one_whose_next_was_dropped_raises_where_it_waits() {
             }
             y.emit(1).await;
         });
-        drop(select(pin!(numbers.next()), pin!(yield_now())).await);
+        let _ = select(pin!(numbers.next()), pin!(yield_now())).await;
         // By now it could go on to its yield.
         sleep(s(2)).await;
         numbers.aclose().await;

@@ -19,6 +19,9 @@ use crate::trace::{after, cancelling, run, s, slow_to_end};
 
 type Local = Pin<Box<dyn Future<Output = ()>>>;
 
+/// A name, and what makes the future.
+type Program = (&'static str, fn() -> Local);
+
 /// Takes some turns and some time, with a cleanup that takes some as well.
 async fn child() {
     let body = async {
@@ -33,7 +36,7 @@ async fn child() {
 }
 
 /// A program of each combinator that ends by itself, and has no task left when it has ended or was cancelled.
-fn programs() -> Vec<(&'static str, fn() -> Local)> {
+fn programs() -> Vec<Program> {
     vec![
         ("gather", || Box::pin(async { _ = gather([child(), child()]).await })),
         ("gather, all", || Box::pin(async { drop(gather((child(), after(1, 1))).return_exceptions().await) })),

@@ -127,7 +127,7 @@ fn a_shared_task_given_twice_runs_once() {
 fn a_cancellation_of_the_awaiter_reaches_every_child_and_their_futures() {
     run(async {
         let futures: [Future<()>; 2] = [Future::new(), Future::new()];
-        let children = futures.clone().map(|future| create_task(async move { future.await }));
+        let children = futures.clone().map(|future| create_task(future));
         let handles = children.each_ref().map(|child| child.handle());
         let outer = create_task(async move {
             let mut all = gather(children).into_future();
@@ -196,7 +196,10 @@ fn a_cancelled_gather_raises_although_its_children_refused() {
         assert!(all.cancel());
         let error = catch_cancelled(all.into_future()).await.unwrap_err();
         assert_eq!((error.kind(), cancelling()), (CancelKind::Gather, 0));
-        let all = try_gather([async { Ok::<(), ()>(refuses().await) }]);
+        let all = try_gather([async {
+            refuses().await;
+            Ok::<(), ()>(())
+        }]);
         yield_now().await;
         assert!(all.cancel());
         assert!(catch_cancelled(all).await.is_err());

@@ -267,7 +267,7 @@ fn a_failure_in_a_group_that_is_gone_is_reported() {
 fn an_eager_child_is_like_any_other() {
     let log = logged(async {
         get_running_loop().set_task_factory(|builder| builder.eager_start(true));
-        let errors = task_group(async |group| {
+        let errors: Result<(), _> = task_group(async |group| {
             let _task = group.try_create_task(async {
                 note("child");
                 Err::<(), _>("bad")
@@ -279,8 +279,7 @@ fn an_eager_child_is_like_any_other() {
             note("body again");
             sleep(s(9)).await;
         })
-        .await
-        .map(|()| ());
+        .await;
         note(format_args!("{} {}", texts(&errors.unwrap_err()), cancelling()));
     });
     assert_eq!(log, ["0:0 child", "0:0 body", "5:0 [bad] 0"]);

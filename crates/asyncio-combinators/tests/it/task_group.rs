@@ -83,7 +83,7 @@ fn a_child_that_is_cancelled_is_no_failure() {
 #[test]
 fn a_child_that_fails_cancels_its_siblings_and_the_body() {
     let log = logged(async {
-        let errors = task_group(async |group| {
+        let errors: Result<(), _> = task_group(async |group| {
             for _ in 0..3 {
                 let _task = group.try_create_task(errs(1, "bad"));
             }
@@ -96,10 +96,8 @@ fn a_child_that_fails_cancels_its_siblings_and_the_body() {
             note(format_args!("body {:?} {}", error.kind(), cancelling()));
             error.raise().await
         })
-        .await
-        .map(|_: ()| ())
-        .unwrap_err();
-        note(format_args!("{} {}", texts(&errors), cancelling()));
+        .await;
+        note(format_args!("{} {}", texts(&errors.unwrap_err()), cancelling()));
     });
     assert_eq!(log, ["3:1 TaskGroup None", "3:1 body TaskGroup 1", "5:1 [bad,bad,bad] 0"]);
 }
@@ -421,13 +419,12 @@ fn the_count_of_requests_is_as_before_whatever_fails_at_once() {
 fn with_a_failure_and_a_cancellation_the_group_comes_first_and_then_the_request() {
     let log = logged(async {
         let task = create_task(async {
-            let errors = task_group(async |group| {
+            let errors: Result<(), _> = task_group(async |group| {
                 let _task = group.try_create_task(errs(0, "bad"));
                 sleep(s(1)).await;
                 unreachable!("it is cancelled");
             })
-            .await
-            .map(|()| ());
+            .await;
             note(format_args!("{} {}", texts(&errors.unwrap_err()), cancelling()));
             sleep(s(1)).await;
             unreachable!("it is cancelled");
