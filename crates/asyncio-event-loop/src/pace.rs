@@ -17,6 +17,12 @@ const CHECK: u32 = 8;
 /// How many turns may pass without asking the reactor, however short they are.
 const MOST: u32 = 64;
 
+/// How late a timer in a crowd may be for the sake of being done together with others: what is promised of a timer.
+const GRAIN: Duration = Duration::from_micros(50);
+/// How many timers are a crowd. With fewer, waiting for each costs less than a thousandth of the processor's time in every
+/// second that they are spread over.
+const CROWD: usize = 64;
+
 /// The pace of a loop: see the header of this file.
 pub(crate) struct Pace {
     /// Turns that may still pass.
@@ -53,6 +59,16 @@ impl Pace {
         self.left.set(next - 1);
     }
 
+    /// How long to wait at `now` for a timer that is due after `until`, when `timers` are armed.
+    ///
+    /// Each wait of the system costs as much as dozens of timers. So in a crowd of timers that are due close together, a
+    /// wait that follows another at once lasts for [`GRAIN`], and what became due meanwhile is done together. A timer that
+    /// is not in a crowd is waited for exactly.
+    pub(crate) fn wait_for(&self, until: Duration, timers: usize, now: Instant) -> Duration {
+        let dense = timers >= CROWD && now.saturating_duration_since(self.since.get()) < GRAIN;
+        if dense { until.max(GRAIN) } else { until }
+    }
+
     /// The loop waited until `now`: what it did before says nothing.
     pub(crate) fn waited(&self, now: Instant) {
         self.since.set(now);
@@ -86,6 +102,17 @@ mod tests {
         assert_eq!(settle(10), MOST);
         assert_eq!(settle(10_000), 10);
         assert_eq!(settle(1_000_000), 1);
+    }
+
+    #[test]
+    fn only_a_crowd_that_is_due_at_once_is_kept_waiting() {
+        let pace = Pace::new();
+        let (soon, at) = (Duration::from_micros(3), |micros: u64| Instant::from_nanos(1_000_000 + micros * 1000));
+        pace.waited(at(0));
+        assert_eq!(pace.wait_for(soon, CROWD, at(10)), GRAIN);
+        assert_eq!(pace.wait_for(soon, CROWD - 1, at(10)), soon);
+        assert_eq!(pace.wait_for(soon, CROWD, at(60)), soon);
+        assert_eq!(pace.wait_for(Duration::from_secs(1), CROWD, at(10)), Duration::from_secs(1));
     }
 
     #[test]

@@ -222,7 +222,9 @@ impl Inner {
         }
         match self.clock.as_virtual() {
             None => {
-                self.ask_reactor(self.until_wakeup(self.clock.now()));
+                let now = self.clock.now();
+                let until = self.until_wakeup(now);
+                self.ask_reactor(until.map(|until| self.pace.wait_for(until, self.timers.len(), now)));
                 let now = self.clock.now();
                 self.advance(now);
                 self.pace.waited(now);
