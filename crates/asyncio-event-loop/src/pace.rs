@@ -41,7 +41,7 @@ impl Pace {
     pub(crate) fn may_skip(&self, now: impl FnOnce() -> Instant) -> bool {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
-        left > 0 && (left % CHECK != 0 || now().saturating_duration_since(self.since.get()) < SLICE)
+        left > 0 && (!left.is_multiple_of(CHECK) || now().saturating_duration_since(self.since.get()) < SLICE)
     }
 
     /// The next turn may not pass: a timer was armed that is due at once.
