@@ -14,7 +14,7 @@
 //! 3. A direction has the waker in it whenever it is not ready: from the registration on, and again from each `clear` on.
 //! 4. The table is borrowed in this file only, and no handler is called or dropped meanwhile.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -34,13 +34,23 @@ pub trait IoHandler {
     ///
     /// A direction is told once, and again only after it was cleared.
     fn ready(self: Rc<Self>, readable: bool, writable: bool);
+
+    /// The loop is closed: nothing will be told any more. Who owns the descriptor lets go of it here, since whoever could
+    /// have been told to may be gone, or may own this handler.
+    fn loop_closed(self: Rc<Self>) {}
 }
+
+/// How much is read of a descriptor in one go, and how much of one descriptor in one turn. It is what
+/// CPython reads at most at once, and trades fairness among connections for calls per byte.
+const READ_BUFFER_SIZE: usize = 256 * 1024;
 
 /// The handlers of a loop, by number.
 #[derive(Default)]
 pub(crate) struct Handlers {
     slots: RefCell<Vec<Option<Rc<dyn IoHandler>>>>,
     vacant: RefCell<Vec<usize>>,
+    /// Made when it is first needed, and absent while it is in use.
+    read_buffer: Cell<Option<Box<[u8]>>>,
 }
 
 impl Handlers {
@@ -56,6 +66,12 @@ impl Handlers {
                 slots.len() - 1
             }
         }
+    }
+
+    /// Puts a handler in place of another, for the caller to drop.
+    #[must_use]
+    fn replace(&self, key: usize, handler: Rc<dyn IoHandler>) -> Option<Rc<dyn IoHandler>> {
+        self.slots.borrow_mut().get_mut(key)?.replace(handler)
     }
 
     fn get(&self, key: usize) -> Option<Rc<dyn IoHandler>> {
@@ -76,8 +92,13 @@ impl Handlers {
         let keys = 0..self.slots.borrow().len();
         for key in keys {
             let handler = self.slots.borrow_mut().get_mut(key).and_then(Option::take);
-            drop(handler);
+            if let Some(handler) = handler
+                && let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler.loop_closed()))
+            {
+                Fault::new("exception in a readiness callback").payload(payload).report();
+            }
         }
+        drop(self.read_buffer.take());
     }
 }
 
@@ -106,6 +127,13 @@ pub struct IoRegistration {
 }
 
 impl IoRegistration {
+    /// Has another handler called from now on. What is remembered stays, and is not told again.
+    pub fn set_handler(&self, handler: Rc<dyn IoHandler>) {
+        if let Some(inner) = self.inner.upgrade() {
+            drop(inner.handlers.replace(self.key, handler));
+        }
+    }
+
     /// Whether there may be something to read: see [`Source::is_readable`].
     #[must_use]
     pub fn is_readable(&self) -> bool {
@@ -197,6 +225,19 @@ impl EventLoop {
     }
 }
 
+impl EventLoop {
+    /// Lends `f` the loop's buffer of 256 KiB for what it reads and hands on at once. For crates that do I/O.
+    ///
+    /// What is in it is left from earlier use. A call from inside `f` is lent a buffer of its own.
+    pub fn with_read_buffer<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        let kept = &self.inner.handlers.read_buffer;
+        let mut buffer = kept.take().unwrap_or_else(|| vec![0; READ_BUFFER_SIZE].into_boxed_slice());
+        let result = f(&mut buffer);
+        kept.set(Some(buffer));
+        result
+    }
+}
+
 /// Calls the handler that these wakers of one descriptor name, or else wakes them, the reader first.
 #[inline]
 pub(crate) fn dispatch(this: &EventLoop, read: Option<Waker>, write: Option<Waker>) {
@@ -272,6 +313,48 @@ mod tests {
         assert_eq!(log.calls.get(), (0, 0));
         assert_eq!(Rc::strong_count(&log), 1);
         assert_eq!(second.calls.get(), (1, 1));
+    }
+
+    #[test]
+    fn a_handler_that_takes_over_is_called_in_place_of_the_first() {
+        let this = EventLoop::new(false).unwrap();
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let (first, second) = (Rc::new(Log::default()), Rc::new(Log::default()));
+        let registration = this.register_io(&near, first.clone()).unwrap();
+        turn(&this);
+        registration.set_handler(second.clone());
+        assert_eq!(Rc::strong_count(&first), 1);
+        far.write_all(b"x").unwrap();
+        turn(&this);
+        assert_eq!((first.calls.get(), second.calls.get()), ((0, 1), (1, 0)));
+    }
+
+    #[test]
+    fn the_end_of_the_loop_is_told() {
+        #[derive(Default)]
+        struct Told(Cell<u32>);
+        impl IoHandler for Told {
+            fn ready(self: Rc<Self>, _: bool, _: bool) {}
+            fn loop_closed(self: Rc<Self>) {
+                self.0.set(self.0.get() + 1);
+            }
+        }
+        let mut runner = crate::Runner::new().unwrap();
+        let (near, _far) = UnixStream::pair().unwrap();
+        let told = Rc::new(Told::default());
+        let _registration = runner.get_loop().register_io(&near, told.clone()).unwrap();
+        runner.close();
+        assert_eq!((told.0.get(), Rc::strong_count(&told)), (1, 1));
+    }
+
+    #[test]
+    fn the_read_buffer_is_lent_to_one_and_a_second_is_made_for_another() {
+        let this = EventLoop::new(false).unwrap();
+        this.with_read_buffer(|outer| {
+            outer[0] = 1;
+            this.with_read_buffer(|inner| assert_eq!((inner.len(), inner[0]), (READ_BUFFER_SIZE, 0)));
+        });
+        this.with_read_buffer(|again| assert_eq!(again[0], 1));
     }
 
     #[test]
