@@ -114,7 +114,7 @@ fn an_overlong_line_that_is_not_whole_is_dropped_with_all_there_is() {
 #[test]
 fn readuntil_leaves_the_data_when_the_limit_is_exceeded() {
     run(async {
-        let (mut reader, _writer, mut peer) = stream(3).await;
+        let (mut reader, _writer, mut peer) = stream(6).await;
         peer.write_all(b"some dataAA").unwrap();
         turns().await;
         let error = reader.readuntil(b"AAA").await.unwrap_err();

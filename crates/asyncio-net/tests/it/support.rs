@@ -65,10 +65,6 @@ impl Recorder {
         self.log.borrow().clone()
     }
 
-    pub fn transport(&self) -> &Transport {
-        self.transport.get().expect("the connection was made")
-    }
-
     fn note(&self, what: impl Into<String>) {
         self.log.borrow_mut().push(what.into());
     }

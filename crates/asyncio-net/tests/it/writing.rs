@@ -207,7 +207,7 @@ proptest! {
     ) {
         run(async {
             let (transport, _protocol, peer) = connected(Recorder::default()).await;
-            socket2::SockRef::from(&peer).set_recv_buffer_size(4096).unwrap();
+            socket2::SockRef::from(&peer).set_recv_buffer_size(64 * 1024).unwrap();
             let (mut expected, mut received, mut next) = (Vec::new(), Vec::new(), 0);
             for (pieces, vectored, read) in rounds {
                 expected.extend(write_some(&transport, &pieces, vectored, &mut next));
