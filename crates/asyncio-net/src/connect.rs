@@ -115,6 +115,8 @@ fn is_under_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
+type Attempt = Pin<Box<dyn Future<Output = io::Result<(Io, SockAddr)>>>>;
+
 /// One attempt. `local`: what to bind to first, of which those of the other family are skipped.
 async fn attempt(address: SocketAddr, local: Rc<[SocketAddr]>) -> io::Result<(Io, SockAddr)> {
     let said = |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}"));
@@ -168,7 +170,7 @@ pub(crate) async fn connect_any(
     let local: Rc<[SocketAddr]> = local.into();
     let addresses = if delay.is_some() { interleaved(addresses) } else { addresses };
     let mut waiting = addresses.into_iter();
-    let mut running: Vec<Pin<Box<dyn Future<Output = io::Result<(Io, SockAddr)>>>>> = Vec::new();
+    let mut running: Vec<Attempt> = Vec::new();
     let mut errors = Vec::new();
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     let mut begin = true;

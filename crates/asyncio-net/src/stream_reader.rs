@@ -361,6 +361,7 @@ pub struct Lines<'a>(&'a mut StreamReader);
 
 impl Lines<'_> {
     /// The next line; `None` at the end. Errors as for [`StreamReader::readline`].
+    #[expect(clippy::should_implement_trait, reason = "it is the `next` of a stream, which is awaited")]
     #[track_caller]
     pub fn next(&mut self) -> impl Future<Output = Option<Result<Vec<u8>, ReadError>>> {
         let line = self.0.readline();

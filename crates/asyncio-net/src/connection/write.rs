@@ -125,10 +125,11 @@ impl Connection {
     }
 
     fn maybe_pause(&self) {
-        if self.write_buffer_size() > self.high_water.get() && !self.writing_paused.replace(true) {
-            if let Some(protocol) = self.protocol() {
-                report_panic("pause_writing", catch_unwind(AssertUnwindSafe(|| protocol.pause_writing())));
-            }
+        if self.write_buffer_size() > self.high_water.get()
+            && !self.writing_paused.replace(true)
+            && let Some(protocol) = self.protocol()
+        {
+            report_panic("pause_writing", catch_unwind(AssertUnwindSafe(|| protocol.pause_writing())));
         }
     }
 

@@ -26,12 +26,16 @@ async fn echo_server() -> Server {
     start_server(echo, ("127.0.0.1", 0)).await.unwrap()
 }
 
+/// Run again as a process of its own by the test below, with many descriptors to be had.
 #[test]
-fn a_thousand_connections_are_served() {
+fn child_with_a_thousand_connections() {
+    if std::env::var_os("ASYNCIO_NET_CHILD").is_none() {
+        return;
+    }
     run(async {
         let server = echo_server().await;
         let address = server.local_addrs()[0];
-        let clients: Vec<_> = (0..450u32)
+        let clients: Vec<_> = (0..1000u32)
             .map(|i| {
                 asyncio::create_task(async move {
                     let (mut reader, writer) = open_connection(address).await.unwrap();
@@ -48,12 +52,17 @@ fn a_thousand_connections_are_served() {
         for client in clients {
             open.push(client.await);
         }
-        assert_eq!(server.clients().len(), 450);
+        assert_eq!(server.clients().len(), 1000);
         drop(open);
         server.close();
         server.wait_closed().await;
         assert_eq!(server.clients().len(), 0);
     });
+}
+
+#[test]
+fn a_thousand_connections_are_served() {
+    run_child("servers::child_with_a_thousand_connections", 4096);
 }
 
 #[test]
@@ -289,7 +298,7 @@ fn a_port_may_be_shared_where_both_say_so() {
 /// Run again as a process of its own by the test below, with few descriptors to be had.
 #[test]
 fn child_that_runs_out_of_descriptors() {
-    if std::env::var_os("ASYNCIO_NET_FEW_DESCRIPTORS").is_none() {
+    if std::env::var_os("ASYNCIO_NET_CHILD").is_none() {
         return;
     }
     let mut runner = asyncio::Runner::builder().virtual_time(true).build().unwrap();
@@ -323,12 +332,16 @@ fn child_that_runs_out_of_descriptors() {
 
 #[test]
 fn a_server_that_runs_out_of_descriptors_reports_it_pauses_and_goes_on() {
-    let this = std::env::current_exe().unwrap();
+    run_child("servers::child_that_runs_out_of_descriptors", 40);
+}
+
+/// Runs a test in a process that may have so many descriptors.
+fn run_child(test: &str, descriptors: u32) {
     let child = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
-        .arg(this)
-        .args(["--exact", "servers::child_that_runs_out_of_descriptors", "--nocapture", "--test-threads=1"])
-        .env("ASYNCIO_NET_FEW_DESCRIPTORS", "1")
+        .args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("ASYNCIO_NET_CHILD", "1")
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
