@@ -60,6 +60,8 @@ pub(crate) struct Inner {
     #[cfg(unix)]
     pub(crate) watches: crate::watch::Watches,
     #[cfg(unix)]
+    pub(crate) handlers: crate::io_handler::Handlers,
+    #[cfg(unix)]
     pub(crate) signals: crate::signal::Signals,
 }
 
@@ -87,6 +89,8 @@ impl EventLoop {
                 remote_tasks: RemoteTasks::default(),
                 #[cfg(unix)]
                 watches: crate::watch::Watches::default(),
+                #[cfg(unix)]
+                handlers: crate::io_handler::Handlers::default(),
                 #[cfg(unix)]
                 signals: crate::signal::Signals::default(),
             }
@@ -297,7 +301,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.reset_exception_handler()`.
+    /// `loop.set_exception_handler(None)`.
     pub fn reset_exception_handler(&self) {
         drop(self.inner.handler.take());
     }

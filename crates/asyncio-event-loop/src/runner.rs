@@ -403,6 +403,7 @@ impl EventLoop {
         {
             release(&|| inner.signals.clear());
             release(&|| inner.watches.clear());
+            release(&|| inner.handlers.clear());
         }
         release(&|| drop(inner.pool.take()));
         // These may hold the loop, which would hold them for ever.

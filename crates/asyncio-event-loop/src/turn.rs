@@ -10,6 +10,7 @@ use asyncio_timers::{Clock, Instant, VirtualClock};
 use crate::current::{Running, try_get_running_loop};
 use crate::deadlock::{Deadlock, is_anybody_outside};
 use crate::event_loop::{EventLoop, Inner};
+#[cfg(not(unix))]
 use crate::exception;
 
 /// On virtual time, bounds on deadlines from here on are not trusted: they may be those of timers that never fire.
@@ -134,6 +135,9 @@ impl EventLoop {
 
     fn dispatch(&self, event: Ready) {
         match event {
+            #[cfg(unix)]
+            Ready::Wakers { read, write } => crate::io_handler::dispatch(self, read, write),
+            #[cfg(not(unix))]
             Ready::Wakers { read, write } => {
                 for waker in read.into_iter().chain(write) {
                     exception::contain(self, "exception in a waker", || waker.wake());

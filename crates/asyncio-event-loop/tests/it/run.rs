@@ -172,7 +172,7 @@ fn a_panic_at_the_end_of_a_run_goes_to_the_exception_handler() {
             std::panic::resume_unwind(Box::new("too late"));
         });
         sleep(Duration::from_secs(1)).await;
-        task
+        Some(task)
     });
     runner.close();
     assert!(faults.borrow().iter().any(|fault| fault.contains("too late")), "{:?}", faults.borrow());

@@ -1,0 +1,235 @@
+//! The write side of a connection: at once if the socket takes it, else buffered, with water marks.
+
+use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::connection::{Connection, Io, report_panic};
+use crate::write_buffer::MOST_SLICES;
+
+/// A peer that is gone is an error of the call, and no signal to the process.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+const SEND_FLAGS: i32 = 0;
+
+impl Connection {
+    /// Sends what the socket takes now and keeps the rest. Nothing after the connection is lost.
+    #[track_caller]
+    pub(crate) fn write(self: &Rc<Self>, data: &[u8]) {
+        self.check_not_ended();
+        if data.is_empty() || self.lost.get() {
+            return;
+        }
+        let sent = match self.io() {
+            Some(io) if self.output.borrow().is_empty() => io.send(data),
+            _ => Ok(0),
+        };
+        match sent {
+            Ok(count) if count == data.len() => {}
+            Ok(count) => {
+                self.output.borrow_mut().push(&data[count..]);
+                self.maybe_pause();
+            }
+            Err(error) => self.force_close(Some(error)),
+        }
+    }
+
+    /// As `write` for each piece, with as few system calls as possible.
+    #[track_caller]
+    pub(crate) fn write_pieces(self: &Rc<Self>, pieces: &[&[u8]]) {
+        self.check_not_ended();
+        if self.lost.get() {
+            return;
+        }
+        let mut pieces = pieces.iter().copied().filter(|piece| !piece.is_empty()).peekable();
+        if let Some(io) = self.io()
+            && self.output.borrow().is_empty()
+        {
+            while pieces.peek().is_some() {
+                let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+                let (mut count, mut total) = (0, 0);
+                let mut batch: [&[u8]; MOST_SLICES] = [&[]; MOST_SLICES];
+                while count < MOST_SLICES
+                    && let Some(piece) = pieces.next()
+                {
+                    (slices[count], batch[count]) = (IoSlice::new(piece), piece);
+                    total += piece.len();
+                    count += 1;
+                }
+                let mut sent = match io.send_vectored(&slices[..count], total) {
+                    Ok(sent) => sent,
+                    Err(error) => return self.force_close(Some(error)),
+                };
+                if sent < total {
+                    let mut output = self.output.borrow_mut();
+                    for piece in &batch[..count] {
+                        let skipped = sent.min(piece.len());
+                        sent -= skipped;
+                        output.push(&piece[skipped..]);
+                    }
+                    break;
+                }
+            }
+        }
+        let mut output = self.output.borrow_mut();
+        pieces.for_each(|piece| output.push(piece));
+        drop(output);
+        self.maybe_pause();
+    }
+
+    #[track_caller]
+    fn check_not_ended(&self) {
+        assert!(
+            !self.write_ended.get(),
+            "`write_eof` was called: nothing can be written after it; write before, or close"
+        );
+    }
+
+    /// Says that nothing more will be written. The other end is told when all is sent.
+    pub(crate) fn write_eof(&self) {
+        if !self.closing.get() && !self.write_ended.replace(true) && self.output.borrow().is_empty() {
+            self.shut_down_writing();
+        }
+    }
+
+    pub(crate) fn has_write_ended(&self) -> bool {
+        self.write_ended.get()
+    }
+
+    pub(crate) fn write_buffer_size(&self) -> usize {
+        self.output.borrow().len()
+    }
+
+    pub(crate) fn water_marks(&self) -> (usize, usize) {
+        (self.low_water.get(), self.high_water.get())
+    }
+
+    pub(crate) fn set_water_marks(&self, low: usize, high: usize) {
+        self.low_water.set(low);
+        self.high_water.set(high);
+        self.maybe_pause();
+    }
+
+    fn maybe_pause(&self) {
+        if self.write_buffer_size() > self.high_water.get()
+            && !self.writing_paused.replace(true)
+            && let Some(protocol) = self.protocol()
+        {
+            report_panic("pause_writing", catch_unwind(AssertUnwindSafe(|| protocol.pause_writing())));
+        }
+    }
+
+    fn maybe_resume(&self) {
+        if self.writing_paused.get() && self.write_buffer_size() <= self.low_water.get() {
+            self.writing_paused.set(false);
+            if let Some(protocol) = self.protocol() {
+                report_panic("resume_writing", catch_unwind(AssertUnwindSafe(|| protocol.resume_writing())));
+            }
+        }
+    }
+
+    /// There is room again: writes what is buffered.
+    pub(super) fn write_ready(self: &Rc<Self>) {
+        let Some(io) = self.io() else { return };
+        if self.lost.get() || self.output.borrow().is_empty() {
+            return;
+        }
+        loop {
+            let mut output = self.output.borrow_mut();
+            if output.is_empty() {
+                break;
+            }
+            let (slices, count) = output.slices();
+            let total = slices[..count].iter().map(|slice| slice.len()).sum();
+            match io.send_vectored(&slices[..count], total) {
+                Ok(sent) => {
+                    output.consume(sent);
+                    if sent < total {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    drop(output);
+                    return self.force_close(Some(error));
+                }
+            }
+        }
+        // The protocol may write more, and may close.
+        self.maybe_resume();
+        if self.lost.get() || !self.output.borrow().is_empty() {
+            return;
+        }
+        if self.closing.get() {
+            self.lost.set(true);
+            self.end(None);
+        } else if self.write_ended.get() {
+            self.shut_down_writing();
+        }
+        self.wake_flushing();
+    }
+
+    /// Ready when nothing is left to write, or the connection is lost.
+    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.lost.get() || self.output.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        let waker = cx.waker().clone();
+        let mut flushing = self.flushing.borrow_mut();
+        if flushing.iter().any(|other| other.will_wake(&waker)) {
+            drop(flushing);
+            drop(waker);
+        } else {
+            flushing.push(waker);
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn wake_flushing(&self) {
+        let wakers = self.flushing.take();
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+impl Io {
+    /// Sends once. How many bytes the socket took; fewer than there are means that it is full.
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        self.sent(data.len(), || self.socket.send_with_flags(data, SEND_FLAGS))
+    }
+
+    fn send_vectored(&self, slices: &[IoSlice<'_>], total: usize) -> io::Result<usize> {
+        self.sent(total, || self.socket.send_vectored_with_flags(slices, SEND_FLAGS))
+    }
+
+    fn sent(&self, total: usize, send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match send() {
+                Ok(count) => {
+                    if count < total {
+                        self.registration.clear_writable();
+                    }
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.registration.clear_writable();
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! `create_connection` and `create_unix_connection`.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use asyncio_event_loop::get_running_loop;
+use socket2::SockAddr;
+
+use crate::address::{Target, ToAddrs, Use};
+use crate::connect::connect_any;
+use crate::connection::{Connection, Io};
+use crate::protocol::Protocol;
+use crate::transport::Transport;
+
+/// Connects to `address`, and makes the protocol of the connection with `factory`.
+///
+/// What it returns is awaited, after its options were set. It gives the transport and the protocol, whose
+/// `connection_made` has been called. The addresses that a name stands for are tried in order; see
+/// [`happy_eyeballs_delay`](CreateConnection::happy_eyeballs_delay).
+///
+/// # Cancel safety
+///
+/// Dropping it closes what was opened.
+///
+/// # Errors
+///
+/// When the name cannot be looked up or no attempt succeeds. If several attempts failed for different reasons,
+/// [`ConnectErrors`](crate::ConnectErrors) is inside.
+///
+/// # Panics
+///
+/// When it is awaited without a running event loop.
+///
+/// # Examples
+///
+/// See [`Protocol`].
+///
+/// # In Python
+///
+/// `loop.create_connection`, in `asyncio/base_events.py`.
+pub fn create_connection<F, P>(factory: F, address: impl ToAddrs) -> CreateConnection<F>
+where
+    F: FnOnce() -> P,
+    P: Protocol + 'static,
+{
+    CreateConnection { factory, how: How::new(address) }
+}
+
+/// How a connection over TCP is to be made.
+pub(crate) struct How {
+    target: Target,
+    local: Option<Target>,
+    delay: Option<Duration>,
+}
+
+/// A registered socket and the address of the other end.
+type Connected = io::Result<(Io, Option<SockAddr>)>;
+
+impl How {
+    pub(crate) fn new(address: impl ToAddrs) -> Self {
+        Self { target: address.to_target(), local: None, delay: None }
+    }
+
+    pub(crate) fn local_addr(&mut self, address: impl ToAddrs) {
+        self.local = Some(address.to_target());
+    }
+
+    pub(crate) fn happy_eyeballs_delay(&mut self, delay: Option<Duration>) {
+        self.delay = delay;
+    }
+
+    pub(crate) async fn connect(self) -> Connected {
+        let addresses = self.target.resolve(Use::Connect).await?;
+        let local = match self.local {
+            None => Vec::new(),
+            Some(local) => local.resolve(Use::Connect).await?,
+        };
+        let (io, peer) = connect_any(addresses, local, self.delay).await?;
+        Ok((io, Some(peer)))
+    }
+}
+
+/// How a connection is to be made: see [`create_connection`].
+#[must_use = "nothing is done before it is awaited"]
+pub struct CreateConnection<F> {
+    factory: F,
+    how: How,
+}
+
+impl<F> CreateConnection<F> {
+    /// Binds to this address first, or, of several, to the first of the right family that can be had.
+    pub fn local_addr(mut self, address: impl ToAddrs) -> Self {
+        self.how.local_addr(address);
+        self
+    }
+
+    /// Starts the attempt at the next address when the one before has failed or `delay` has passed, and takes the first that
+    /// succeeds (RFC 8305, which recommends 250 ms); the families of the addresses take turns. Without it, each attempt waits
+    /// for the failure of the one before.
+    pub fn happy_eyeballs_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.how.happy_eyeballs_delay(delay.into());
+        self
+    }
+}
+
+impl<F, P> IntoFuture for CreateConnection<F>
+where
+    F: FnOnce() -> P,
+    P: Protocol + 'static,
+{
+    type Output = io::Result<(Transport, Rc<P>)>;
+    type IntoFuture = Connecting<F, P>;
+
+    fn into_future(self) -> Connecting<F, P> {
+        Connecting::new(self.factory, self.how.connect())
+    }
+}
+
+impl<F> fmt::Debug for CreateConnection<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<CreateConnection to {:?}>", self.how.target)
+    }
+}
+
+/// A connection that is being made: the future of [`create_connection`].
+#[must_use = "a future does nothing before it is awaited"]
+pub struct Connecting<F, P>(State<F, P>);
+
+enum State<F, P> {
+    Connecting(Pin<Box<dyn Future<Output = Connected>>>, Option<F>),
+    /// `connection_made` is on its way.
+    Making(CloseOnDrop, Rc<P>, asyncio_executor::Future<()>),
+    Over,
+}
+
+/// Closes a transport that nobody took.
+struct CloseOnDrop(Option<Transport>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(transport) = self.0.take() {
+            transport.close();
+        }
+    }
+}
+
+impl<F, P> Connecting<F, P> {
+    pub(crate) fn new(factory: F, connected: impl Future<Output = Connected> + 'static) -> Self {
+        Self(State::Connecting(Box::pin(connected), Some(factory)))
+    }
+}
+
+/// Nothing in it is pinned but what is boxed.
+impl<F, P> Unpin for Connecting<F, P> {}
+
+impl<F, P> Future for Connecting<F, P>
+where
+    F: FnOnce() -> P,
+    P: Protocol + 'static,
+{
+    type Output = io::Result<(Transport, Rc<P>)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut self.0 {
+                State::Connecting(connected, factory) => {
+                    let connected = ready!(connected.as_mut().poll(cx));
+                    let factory = factory.take();
+                    self.0 = State::Over;
+                    let (io, peer) = connected?;
+                    let protocol = Rc::new(factory.expect("the factory is there until the connection is")());
+                    let made = asyncio_executor::Future::new();
+                    let waiter = made.clone();
+                    // Who waits may have been cancelled, and the future with it; then there is nobody to tell.
+                    let tell = move || {
+                        let _ = waiter.set_result(());
+                    };
+                    let this = get_running_loop();
+                    let transport = Connection::start(&this, io, peer, protocol.clone(), None, tell);
+                    self.0 = State::Making(CloseOnDrop(Some(transport)), protocol, made);
+                }
+                State::Making(transport, protocol, made) => {
+                    ready!(Pin::new(made).poll(cx));
+                    let transport = transport.0.take().expect("it is taken once");
+                    let protocol = protocol.clone();
+                    self.0 = State::Over;
+                    return Poll::Ready(Ok((transport, protocol)));
+                }
+                State::Over => panic!("a future is not polled again after it has completed"),
+            }
+        }
+    }
+}
+
+impl<F, P> fmt::Debug for Connecting<F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Connecting(..) => "<Connecting>",
+            State::Making(..) => "<Connecting connected>",
+            State::Over => "<Connecting over>",
+        })
+    }
+}

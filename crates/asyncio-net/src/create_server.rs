@@ -1,0 +1,193 @@
+//! `create_server` and its options.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use asyncio_event_loop::get_running_loop;
+use socket2::{Domain, Socket, Type};
+
+use crate::address::{Target, ToAddrs, Use};
+use crate::listener::{Factory, Listener};
+use crate::protocol::Protocol;
+use crate::server::Server;
+
+/// How many connections wait for being accepted, and are accepted in one go, unless `backlog` says otherwise: CPython's.
+pub(crate) const BACKLOG: u32 = 100;
+
+/// Listens on `address`, and makes the protocol of each connection with `factory`.
+///
+/// What it returns is awaited, after its options were set. Each address that the name stands for gets a socket; those that
+/// this machine does not have are skipped if another is left. The empty host is every interface: one socket for IPv4, and
+/// one for IPv6 only. Port 0 lets the system choose, for each socket: see [`Server::local_addrs`].
+///
+/// # Errors
+///
+/// When the name cannot be looked up or no address be had.
+///
+/// # Panics
+///
+/// When it is awaited without a running event loop.
+///
+/// # Examples
+///
+/// See [`Protocol`].
+///
+/// # In Python
+///
+/// `loop.create_server`, in `asyncio/base_events.py`.
+pub fn create_server<F, P>(factory: F, address: impl ToAddrs) -> CreateServer
+where
+    F: Fn() -> P + 'static,
+    P: Protocol + 'static,
+{
+    CreateServer::new(erased(factory), address.to_target())
+}
+
+/// A factory whose protocols may be of any type.
+pub(crate) fn erased<P: Protocol + 'static>(factory: impl Fn() -> P + 'static) -> Factory {
+    Rc::new(move || Rc::new(factory()))
+}
+
+/// How a server is to be made: see [`create_server`].
+#[must_use = "nothing is done before it is awaited"]
+pub struct CreateServer {
+    factory: Factory,
+    target: Target,
+    backlog: u32,
+    reuse_address: bool,
+    reuse_port: bool,
+    keep_alive: bool,
+    start_serving: bool,
+}
+
+impl CreateServer {
+    pub(crate) fn new(factory: Factory, target: Target) -> Self {
+        Self {
+            factory,
+            target,
+            backlog: BACKLOG,
+            reuse_address: cfg!(unix),
+            reuse_port: false,
+            keep_alive: false,
+            start_serving: true,
+        }
+    }
+
+    pub(crate) fn set_factory(&mut self, factory: Factory) {
+        self.factory = factory;
+    }
+
+    /// How many connections may wait for being accepted, and how many are accepted in one go. The default is 100.
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.backlog = backlog;
+        self
+    }
+
+    /// Whether the address may be taken while connections of an earlier server linger on it. The default is `true` on Unix.
+    pub fn reuse_address(mut self, reuse: bool) -> Self {
+        self.reuse_address = reuse;
+        self
+    }
+
+    /// Whether other sockets may listen on the same address, which share the connections. The default is `false`.
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.reuse_port = reuse;
+        self
+    }
+
+    /// Whether connections that are silent for long are probed by the system. The default is `false`.
+    pub fn keep_alive(mut self, keep_alive: bool) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Whether the server listens at once, or only from [`Server::start_serving`] or [`Server::serve_forever`] on.
+    pub fn start_serving(mut self, start: bool) -> Self {
+        self.start_serving = start;
+        self
+    }
+
+    async fn create(self) -> io::Result<Server> {
+        let this = get_running_loop();
+        let addresses = self.target.clone().resolve(Use::Bind).await?;
+        let sockets = self.bind_all(&addresses)?;
+        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
+        let server = Server::new(&this, |this, core| {
+            let listener = |socket| Listener::new(this, core, &self.factory, socket, backlog, None);
+            sockets.into_iter().map(listener).collect()
+        });
+        if self.start_serving {
+            server.start_serving().await?;
+        }
+        Ok(server)
+    }
+
+    fn bind_all(&self, addresses: &[SocketAddr]) -> io::Result<Vec<Socket>> {
+        let mut sockets = Vec::with_capacity(addresses.len());
+        let mut skipped = None;
+        for &address in addresses {
+            // A family that this machine does not know.
+            let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    skipped = Some(error);
+                    continue;
+                }
+            };
+            match self.bind(&socket, address) {
+                Ok(()) => sockets.push(socket),
+                Err(error) => {
+                    let absent = error.kind() == io::ErrorKind::AddrNotAvailable;
+                    let error = io::Error::new(error.kind(), format!("cannot bind to {address}: {error}"));
+                    if !absent {
+                        return Err(error);
+                    }
+                    skipped = Some(error);
+                }
+            }
+        }
+        match skipped {
+            Some(error) if sockets.is_empty() => Err(error),
+            _ => Ok(sockets),
+        }
+    }
+
+    fn bind(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        if self.reuse_address {
+            socket.set_reuse_address(true)?;
+        }
+        if self.reuse_port {
+            #[cfg(unix)]
+            socket.set_reuse_port(true)?;
+            #[cfg(not(unix))]
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "this platform cannot share ports"));
+        }
+        if self.keep_alive {
+            socket.set_keepalive(true)?;
+        }
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&address.into())
+    }
+}
+
+impl IntoFuture for CreateServer {
+    type Output = io::Result<Server>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<Server>>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.create())
+    }
+}
+
+impl fmt::Debug for CreateServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<CreateServer on {:?}>", self.target)
+    }
+}

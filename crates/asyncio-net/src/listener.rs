@@ -1,0 +1,177 @@
+//! One listening socket: accepts, and goes on accepting when descriptors run out for a while.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use asyncio_event_loop::{EventLoop, IoHandler, IoRegistration, TimerHandle};
+use asyncio_executor::{Context, Fault, copy_context};
+use socket2::{SockAddr, Socket};
+
+use crate::connection::{Connection, Io};
+use crate::protocol::Protocol;
+use crate::server::{Attachment, Core};
+
+/// How long a server does not accept after it ran out of descriptors or memory: CPython's `ACCEPT_RETRY_DELAY`.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Makes the protocol of a connection.
+pub(crate) type Factory = Rc<dyn Fn() -> Rc<dyn Protocol>>;
+
+/// Done when the listener is closed, after its socket.
+pub(crate) type OnClose = Box<dyn FnOnce()>;
+
+pub(crate) struct Listener {
+    this: EventLoop,
+    core: Weak<Core>,
+    factory: Factory,
+    backlog: i32,
+    context: Context,
+    registration: RefCell<Option<IoRegistration>>,
+    socket: RefCell<Option<Rc<Socket>>>,
+    on_close: Cell<Option<OnClose>>,
+    local: Option<SocketAddr>,
+    retry: Cell<Option<TimerHandle>>,
+}
+
+impl Listener {
+    /// `socket` is bound.
+    pub(crate) fn new(
+        this: &EventLoop,
+        core: &Weak<Core>,
+        factory: &Factory,
+        socket: Socket,
+        backlog: i32,
+        on_close: Option<OnClose>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            this: this.clone(),
+            core: core.clone(),
+            factory: factory.clone(),
+            backlog,
+            context: copy_context(),
+            registration: RefCell::new(None),
+            local: socket.local_addr().ok().and_then(|address| address.as_socket()),
+            socket: RefCell::new(Some(Rc::new(socket))),
+            on_close: Cell::new(on_close),
+            retry: Cell::new(None),
+        })
+    }
+
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    pub(crate) fn listen(self: &Rc<Self>) -> io::Result<()> {
+        let Some(socket) = self.socket.borrow().clone() else { return Ok(()) };
+        if self.registration.borrow().is_some() {
+            return Ok(());
+        }
+        socket.listen(self.backlog)?;
+        let registration = self.this.register_io(&*socket, self.clone())?;
+        let before = self.registration.replace(Some(registration));
+        drop(before);
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        if let Some(retry) = self.retry.take() {
+            retry.cancel();
+        }
+        // The registration ends before the socket is closed.
+        let registration = self.registration.take();
+        drop(registration);
+        let socket = self.socket.take();
+        drop(socket);
+        if let Some(on_close) = self.on_close.take() {
+            on_close();
+        }
+    }
+
+    /// Accepts as many connections as the backlog holds; if there may be more, goes on in the next turn.
+    fn accept(self: &Rc<Self>) {
+        for _ in 0..self.backlog.max(1) {
+            let Some(socket) = self.socket.borrow().clone() else { return };
+            match socket.accept() {
+                Ok((socket, peer)) => self.serve(socket, peer),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        if let Some(registration) = &*self.registration.borrow() {
+                            registration.clear_readable();
+                        }
+                        return;
+                    }
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ if is_exhaustion(&error) => return self.suspend(&error),
+                    _ => return report("a connection cannot be accepted", &error),
+                },
+            }
+        }
+        let this = self.clone();
+        self.this.call_soon(move || this.accept());
+    }
+
+    fn serve(self: &Rc<Self>, socket: Socket, peer: SockAddr) {
+        let Some(core) = self.core.upgrade() else { return };
+        let io = match socket.set_nonblocking(true).and_then(|()| Io::register(&self.this, socket, self.clone())) {
+            Ok(io) => io,
+            Err(error) => return report("a connection that was accepted cannot be served", &error),
+        };
+        match catch_unwind(AssertUnwindSafe(|| (self.factory)())) {
+            Ok(protocol) => {
+                drop(Connection::start(&self.this, io, Some(peer), protocol, Some(Attachment::new(&core)), || {}));
+            }
+            Err(payload) => Fault::new("exception in the protocol factory of a server").payload(payload).report(),
+        }
+    }
+
+    /// Nothing is accepted for a while.
+    fn suspend(self: &Rc<Self>, error: &io::Error) {
+        report("the server accepts no connections for a second, because the system is out of resources", error);
+        let this = self.clone();
+        let resume = move || {
+            this.retry.set(None);
+            this.accept();
+        };
+        self.retry.set(Some(self.this.call_later(RETRY_DELAY, resume)));
+    }
+
+    fn is_suspended(&self) -> bool {
+        let retry = self.retry.take();
+        let is_suspended = retry.is_some();
+        self.retry.set(retry);
+        is_suspended
+    }
+}
+
+/// Whether descriptors or memory ran out, so that the same call may succeed later.
+#[cfg(unix)]
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+#[cfg(not(unix))]
+fn is_exhaustion(_: &io::Error) -> bool {
+    false
+}
+
+fn report(what: &str, error: &dyn Display) {
+    Fault::new(format!("{what}: {error}")).report();
+}
+
+impl IoHandler for Listener {
+    fn ready(self: Rc<Self>, readable: bool, _writable: bool) {
+        if readable && !self.is_suspended() {
+            let _context = self.context.enter();
+            self.accept();
+        }
+    }
+
+    fn loop_closed(self: Rc<Self>) {
+        self.close();
+    }
+}

@@ -1,0 +1,355 @@
+//! `open_connection` and `start_server`, and the same over Unix sockets.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::address::ToAddrs;
+use crate::create_connection::{Connecting, How};
+use crate::create_server::CreateServer;
+use crate::listener::Factory;
+use crate::server::Server;
+use crate::stream_reader::StreamReader;
+use crate::stream_state::{Handler, State, StreamProtocol, ends, in_tasks};
+use crate::stream_writer::StreamWriter;
+#[cfg(unix)]
+use crate::unix::{CreateUnixServer, connect_unix};
+
+/// The limit of a stream unless `limit` sets another: CPython's. See [`StreamReader`].
+const LIMIT: usize = 64 * 1024;
+
+type Ends = io::Result<(StreamReader, StreamWriter)>;
+
+type Opening<T> = Pin<Box<dyn Future<Output = T>>>;
+
+#[track_caller]
+fn check(limit: usize) -> usize {
+    assert!(limit > 0, "the limit of a stream must be at least one byte");
+    limit
+}
+
+/// Connects to `address`, and gives the two ends of the stream.
+///
+/// What it returns is awaited, after its options were set. The rest is as in
+/// [`create_connection`](crate::create_connection).
+///
+/// # Cancel safety
+///
+/// Dropping it closes what was opened.
+///
+/// # Errors
+///
+/// When the name cannot be looked up or no attempt succeeds. If several attempts failed for different reasons,
+/// [`ConnectErrors`](crate::ConnectErrors) is inside.
+///
+/// # Panics
+///
+/// When it is awaited without a running event loop.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_net::{open_connection, start_server};
+///
+/// # fn main() -> std::io::Result<()> {
+/// asyncio::run(async {
+///     let greet = async |mut reader: asyncio_net::StreamReader, writer: asyncio_net::StreamWriter| {
+///         let Ok(name) = reader.readline().await else { return };
+///         writer.writelines([b"hello ".as_slice(), &name]);
+///     };
+///     let server = start_server(greet, ("127.0.0.1", 0)).await?;
+///     let (mut reader, writer) = open_connection(server.local_addrs()).limit(1024).await?;
+///     writer.write("world\n");
+///     writer.drain().await?;
+///     assert_eq!(reader.readline().await?, b"hello world\n");
+///     assert_eq!(reader.readline().await?, b"");
+///     Ok(())
+/// })
+/// # }
+/// ```
+///
+/// # In Python
+///
+/// `asyncio.open_connection`, in `asyncio/streams.py`.
+pub fn open_connection(address: impl ToAddrs) -> OpenConnection {
+    OpenConnection { how: How::new(address), limit: LIMIT }
+}
+
+/// How a stream is to be opened: see [`open_connection`].
+#[must_use = "nothing is done before it is awaited"]
+pub struct OpenConnection {
+    how: How,
+    limit: usize,
+}
+
+impl OpenConnection {
+    /// The limit of the reader in bytes: see [`StreamReader`].
+    ///
+    /// # Panics
+    ///
+    /// When it is 0.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = check(limit);
+        self
+    }
+
+    /// As [`CreateConnection::local_addr`](crate::CreateConnection::local_addr).
+    pub fn local_addr(mut self, address: impl ToAddrs) -> Self {
+        self.how.local_addr(address);
+        self
+    }
+
+    /// As [`CreateConnection::happy_eyeballs_delay`](crate::CreateConnection::happy_eyeballs_delay).
+    pub fn happy_eyeballs_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.how.happy_eyeballs_delay(delay.into());
+        self
+    }
+}
+
+impl IntoFuture for OpenConnection {
+    type Output = Ends;
+    type IntoFuture = Opening<Ends>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let state = State::new(self.limit);
+        Box::pin(open(state.clone(), Connecting::new(move || StreamProtocol::new(state, None), self.how.connect())))
+    }
+}
+
+async fn open<F: FnOnce() -> StreamProtocol>(state: Rc<State>, connecting: Connecting<F, StreamProtocol>) -> Ends {
+    let (transport, _) = connecting.await?;
+    Ok(ends(&state, transport))
+}
+
+impl fmt::Debug for OpenConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenConnection").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// Makes the protocols of a server of streams.
+fn factory(handler: Handler, limit: usize) -> Factory {
+    Rc::new(move || Rc::new(StreamProtocol::new(State::new(limit), Some(handler.clone()))))
+}
+
+/// Listens on `address`, and calls `handler` with the two ends of each connection, in a task of its own.
+///
+/// What it returns is awaited, after its options were set. A handler that panics is reported to the exception handler; then,
+/// and when it is cancelled, its connection is closed. When it returns, its writer is dropped, and that closes the
+/// connection too. The rest is as in [`create_server`](crate::create_server).
+///
+/// # Errors
+///
+/// When the name cannot be looked up or no address be had.
+///
+/// # Panics
+///
+/// When it is awaited without a running event loop.
+///
+/// # Examples
+///
+/// See [`open_connection`].
+///
+/// # In Python
+///
+/// `asyncio.start_server`, in `asyncio/streams.py`.
+pub fn start_server<H>(handler: H, address: impl ToAddrs) -> StartServer
+where
+    H: AsyncFn(StreamReader, StreamWriter) + 'static,
+{
+    let handler = in_tasks(handler);
+    let server = CreateServer::new(factory(handler.clone(), LIMIT), address.to_target());
+    StartServer { server, handler }
+}
+
+/// How a server of streams is to be made: see [`start_server`].
+#[must_use = "nothing is done before it is awaited"]
+pub struct StartServer {
+    server: CreateServer,
+    handler: Handler,
+}
+
+impl StartServer {
+    /// The limit of the readers in bytes: see [`StreamReader`].
+    ///
+    /// # Panics
+    ///
+    /// When it is 0.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.server.set_factory(factory(self.handler.clone(), check(limit)));
+        self
+    }
+
+    /// As [`CreateServer::backlog`].
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.server = self.server.backlog(backlog);
+        self
+    }
+
+    /// As [`CreateServer::reuse_address`].
+    pub fn reuse_address(mut self, reuse: bool) -> Self {
+        self.server = self.server.reuse_address(reuse);
+        self
+    }
+
+    /// As [`CreateServer::reuse_port`].
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.server = self.server.reuse_port(reuse);
+        self
+    }
+
+    /// As [`CreateServer::keep_alive`].
+    pub fn keep_alive(mut self, keep_alive: bool) -> Self {
+        self.server = self.server.keep_alive(keep_alive);
+        self
+    }
+
+    /// As [`CreateServer::start_serving`].
+    pub fn start_serving(mut self, start: bool) -> Self {
+        self.server = self.server.start_serving(start);
+        self
+    }
+}
+
+impl IntoFuture for StartServer {
+    type Output = io::Result<Server>;
+    type IntoFuture = Opening<io::Result<Server>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.server.into_future()
+    }
+}
+
+impl fmt::Debug for StartServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartServer").field(&self.server).finish()
+    }
+}
+
+/// Connects to the Unix socket at `path`, and gives the two ends of the stream.
+///
+/// The rest is as in [`create_unix_connection`](crate::create_unix_connection) and [`open_connection`].
+///
+/// # In Python
+///
+/// `asyncio.open_unix_connection`, in `asyncio/streams.py`.
+#[cfg(unix)]
+pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenUnixConnection {
+    OpenUnixConnection { path: path.as_ref().to_owned(), limit: LIMIT }
+}
+
+/// How a stream over a Unix socket is to be opened: see [`open_unix_connection`].
+#[cfg(unix)]
+#[derive(Debug)]
+#[must_use = "nothing is done before it is awaited"]
+pub struct OpenUnixConnection {
+    path: PathBuf,
+    limit: usize,
+}
+
+#[cfg(unix)]
+impl OpenUnixConnection {
+    /// The limit of the reader in bytes: see [`StreamReader`].
+    ///
+    /// # Panics
+    ///
+    /// When it is 0.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = check(limit);
+        self
+    }
+}
+
+#[cfg(unix)]
+impl IntoFuture for OpenUnixConnection {
+    type Output = Ends;
+    type IntoFuture = Opening<Ends>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let state = State::new(self.limit);
+        let connected = connect_unix(self.path);
+        Box::pin(open(state.clone(), Connecting::new(move || StreamProtocol::new(state, None), connected)))
+    }
+}
+
+/// Listens on a Unix socket at `path`, and calls `handler` with the two ends of each connection, in a task of its own.
+///
+/// The rest is as in [`create_unix_server`](crate::create_unix_server) and [`start_server`].
+///
+/// # In Python
+///
+/// `asyncio.start_unix_server`, in `asyncio/streams.py`.
+#[cfg(unix)]
+pub fn start_unix_server<H>(handler: H, path: impl AsRef<Path>) -> StartUnixServer
+where
+    H: AsyncFn(StreamReader, StreamWriter) + 'static,
+{
+    let handler = in_tasks(handler);
+    let server = CreateUnixServer::new(factory(handler.clone(), LIMIT), path.as_ref());
+    StartUnixServer { server, handler }
+}
+
+/// How a server of streams over a Unix socket is to be made: see [`start_unix_server`].
+#[cfg(unix)]
+#[must_use = "nothing is done before it is awaited"]
+pub struct StartUnixServer {
+    server: CreateUnixServer,
+    handler: Handler,
+}
+
+#[cfg(unix)]
+impl StartUnixServer {
+    /// The limit of the readers in bytes: see [`StreamReader`].
+    ///
+    /// # Panics
+    ///
+    /// When it is 0.
+    #[track_caller]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.server.set_factory(factory(self.handler.clone(), check(limit)));
+        self
+    }
+
+    /// As [`CreateUnixServer::backlog`].
+    pub fn backlog(mut self, backlog: u32) -> Self {
+        self.server = self.server.backlog(backlog);
+        self
+    }
+
+    /// As [`CreateUnixServer::start_serving`].
+    pub fn start_serving(mut self, start: bool) -> Self {
+        self.server = self.server.start_serving(start);
+        self
+    }
+
+    /// As [`CreateUnixServer::cleanup_socket`].
+    pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
+        self.server = self.server.cleanup_socket(cleanup);
+        self
+    }
+}
+
+#[cfg(unix)]
+impl IntoFuture for StartUnixServer {
+    type Output = io::Result<Server>;
+    type IntoFuture = Opening<io::Result<Server>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.server.into_future()
+    }
+}
+
+#[cfg(unix)]
+impl fmt::Debug for StartUnixServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartUnixServer").field(&self.server).finish()
+    }
+}

@@ -1,0 +1,269 @@
+//! What the two ends of a stream share, and the protocol that fills it.
+//!
+//! The reader owns what it has taken in; what arrives since is in `incoming`, and is joined to it by the next read. The limit
+//! counts both. Rule: wakers and methods of the transport are called while nothing here is borrowed.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use asyncio_executor::create_task;
+use asyncio_sync::Event;
+
+use crate::protocol::Protocol;
+use crate::read_buffer::ReadBuffer;
+use crate::read_error::again;
+use crate::stream_reader::StreamReader;
+use crate::stream_writer::StreamWriter;
+use crate::transport::Transport;
+
+/// What a server calls with the two ends of a stream.
+pub(crate) type Handler = Rc<dyn Fn(StreamReader, StreamWriter, Transport)>;
+
+pub(crate) struct State {
+    limit: usize,
+    transport: RefCell<Option<Transport>>,
+    incoming: RefCell<ReadBuffer>,
+    /// How many bytes the reader has taken in and not consumed.
+    taken: Cell<usize>,
+    eof: Cell<bool>,
+    error: RefCell<Option<io::Error>>,
+    /// The reader is there; else what arrives is dropped.
+    has_reader: Cell<bool>,
+    reading_paused: Cell<bool>,
+    reading: Cell<Option<Waker>>,
+    /// Set while the transport asks for no more.
+    writing_paused: Cell<bool>,
+    resumed: Event,
+    lost: Event,
+    /// Who polls for writing to go on or for the end, and has no future to wait with.
+    polling: RefCell<Vec<Waker>>,
+}
+
+impl State {
+    pub(crate) fn new(limit: usize) -> Rc<Self> {
+        Rc::new(Self {
+            limit,
+            transport: RefCell::new(None),
+            incoming: RefCell::default(),
+            taken: Cell::new(0),
+            eof: Cell::new(false),
+            error: RefCell::new(None),
+            has_reader: Cell::new(true),
+            reading_paused: Cell::new(false),
+            reading: Cell::new(None),
+            writing_paused: Cell::new(false),
+            resumed: Event::new(),
+            lost: Event::new(),
+            polling: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn is_eof(&self) -> bool {
+        self.eof.get()
+    }
+
+    pub(crate) fn has_incoming(&self) -> bool {
+        !self.incoming.borrow().is_empty()
+    }
+
+    /// The error that ended the connection, for each who asks.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.error.borrow().as_ref().map_or(Ok(()), |error| Err(again(error)))
+    }
+
+    /// Joins what has arrived to what the reader has.
+    pub(crate) fn pull(&self, buffer: &mut ReadBuffer) {
+        buffer.append(&mut self.incoming.borrow_mut());
+        self.taken.set(buffer.len());
+    }
+
+    /// The reader has consumed some: lets more come, if there was too much.
+    pub(crate) fn consumed(&self, left: usize) {
+        self.taken.set(left);
+        if self.reading_paused.get() && self.buffered() <= self.limit {
+            self.resume_reading();
+        }
+    }
+
+    fn buffered(&self) -> usize {
+        self.taken.get() + self.incoming.borrow().len()
+    }
+
+    fn resume_reading(&self) {
+        if self.reading_paused.replace(false)
+            && let Some(transport) = self.transport()
+        {
+            transport.resume_reading();
+        }
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        self.transport.borrow().clone()
+    }
+
+    /// Ready when something has arrived, the end or an error. Until then reading goes on, whatever the limit says.
+    pub(crate) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_incoming() || self.eof.get() || self.error.borrow().is_some() {
+            return Poll::Ready(());
+        }
+        self.resume_reading();
+        let waker = cx.waker().clone();
+        let before = self.reading.replace(Some(waker));
+        drop(before);
+        Poll::Pending
+    }
+
+    fn wake_reader(&self) {
+        if let Some(waker) = self.reading.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn drop_reader(&self) {
+        self.has_reader.set(false);
+        drop(self.reading.take());
+        let incoming = self.incoming.take();
+        drop(incoming);
+        self.taken.set(0);
+        self.resume_reading();
+    }
+
+    pub(crate) fn is_writing_paused(&self) -> bool {
+        self.writing_paused.get()
+    }
+
+    pub(crate) fn resumed(&self) -> &Event {
+        &self.resumed
+    }
+
+    pub(crate) fn lost(&self) -> &Event {
+        &self.lost
+    }
+
+    /// Has the task of `cx` woken when writing may go on and when the connection is lost.
+    pub(crate) fn await_change(&self, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let mut polling = self.polling.borrow_mut();
+        if !polling.iter().any(|other| other.will_wake(&waker)) {
+            polling.push(waker);
+            return;
+        }
+        drop(polling);
+        drop(waker);
+    }
+
+    fn tell_of_change(&self) {
+        self.resumed.set();
+        let polling = self.polling.take();
+        polling.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Fills the state of a stream from its transport.
+pub(crate) struct StreamProtocol {
+    state: Rc<State>,
+    /// Of a server: what to call with the two ends, once.
+    handler: Cell<Option<Handler>>,
+}
+
+impl StreamProtocol {
+    pub(crate) fn new(state: Rc<State>, handler: Option<Handler>) -> Self {
+        Self { state, handler: Cell::new(handler) }
+    }
+}
+
+impl Protocol for StreamProtocol {
+    fn connection_made(&self, transport: Transport) {
+        *self.state.transport.borrow_mut() = Some(transport.clone());
+        if let Some(handler) = self.handler.take() {
+            let (reader, writer) = ends(&self.state, transport.clone());
+            handler(reader, writer, transport);
+        }
+    }
+
+    fn data_received(&self, data: &[u8]) {
+        let state = &*self.state;
+        if !state.has_reader.get() {
+            return;
+        }
+        state.incoming.borrow_mut().push(data);
+        state.wake_reader();
+        if !state.reading_paused.get()
+            && state.buffered() > state.limit.saturating_mul(2)
+            && let Some(transport) = state.transport()
+        {
+            state.reading_paused.set(true);
+            transport.pause_reading();
+        }
+    }
+
+    fn eof_received(&self) -> bool {
+        self.state.eof.set(true);
+        self.state.wake_reader();
+        true
+    }
+
+    fn connection_lost(&self, error: Option<io::Error>) {
+        let state = &*self.state;
+        match error {
+            None => state.eof.set(true),
+            Some(error) => *state.error.borrow_mut() = Some(error),
+        }
+        let transport = state.transport.take();
+        drop(transport);
+        state.wake_reader();
+        state.lost.set();
+        state.tell_of_change();
+    }
+
+    fn pause_writing(&self) {
+        self.state.writing_paused.set(true);
+        self.state.resumed.clear();
+    }
+
+    fn resume_writing(&self) {
+        self.state.writing_paused.set(false);
+        self.state.tell_of_change();
+    }
+}
+
+/// The two ends of a stream.
+pub(crate) fn ends(state: &Rc<State>, transport: Transport) -> (StreamReader, StreamWriter) {
+    (StreamReader::new(state.clone()), StreamWriter::new(state.clone(), transport))
+}
+
+/// Makes a task of each call of the handler of a server.
+pub(crate) fn in_tasks<H: AsyncFn(StreamReader, StreamWriter) + 'static>(handler: H) -> Handler {
+    let handler = Rc::new(handler);
+    Rc::new(move |reader, writer, transport| {
+        let handler = handler.clone();
+        create_task(async move {
+            // A handler that is cancelled or panics ends its connection, also if somebody else has the writer.
+            let guard = CloseOnDrop(Some(transport));
+            handler(reader, writer).await;
+            guard.disarm();
+        });
+    })
+}
+
+struct CloseOnDrop(Option<Transport>);
+
+impl CloseOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(transport) = self.0.take() {
+            transport.close();
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! `StreamWriter`: the sending end of a stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::Location;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use asyncio_context::{WaitKind, report_wait};
+use asyncio_executor::yield_now;
+use asyncio_sync::Event;
+use futures_io::AsyncWrite;
+
+use crate::stream_state::State;
+use crate::transport::Transport;
+
+static DRAIN: WaitKind = WaitKind::new("room to write to a stream");
+static CLOSED: WaitKind = WaitKind::new("the end of a stream");
+
+/// The sending end of a stream: a handle, cheap to clone.
+///
+/// Dropping the last one closes the connection, in both directions, when everything is sent.
+///
+/// # In Python
+///
+/// `asyncio.StreamWriter`, in `asyncio/streams.py`.
+#[derive(Clone)]
+pub struct StreamWriter {
+    core: Rc<Core>,
+}
+
+struct Core {
+    state: Rc<State>,
+    transport: Transport,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.transport.close();
+    }
+}
+
+impl StreamWriter {
+    pub(crate) fn new(state: Rc<State>, transport: Transport) -> Self {
+        Self { core: Rc::new(Core { state, transport }) }
+    }
+
+    /// Writes bytes: at once what the socket takes, and later, in the background, the rest, which is buffered. It never waits
+    /// and tells no errors; follow it with [`drain`](Self::drain), which does both.
+    ///
+    /// # Panics
+    ///
+    /// After [`write_eof`](Self::write_eof).
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.write`.
+    #[track_caller]
+    pub fn write(&self, data: impl AsRef<[u8]>) {
+        self.core.transport.write(data);
+    }
+
+    /// Writes several pieces one after the other, with one system call for many of them.
+    ///
+    /// # Panics
+    ///
+    /// After [`write_eof`](Self::write_eof).
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.writelines`.
+    #[track_caller]
+    pub fn writelines<T: AsRef<[u8]>>(&self, pieces: impl IntoIterator<Item = T>) {
+        self.core.transport.writelines(pieces);
+    }
+
+    /// Waits while too much is buffered: returns at once unless the buffer has grown above its high-water mark, and else when
+    /// it has shrunk to the low-water mark. Several tasks may wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// That which ended the connection; `ConnectionReset` if it was closed.
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.drain`.
+    #[track_caller]
+    pub fn drain(&self) -> impl Future<Output = io::Result<()>> {
+        let location = Location::caller();
+        async move {
+            let state = &self.core.state;
+            state.check()?;
+            if self.core.transport.is_closing() {
+                // Gives the end of the connection a turn to come, so that a loop that writes and drains meets it.
+                yield_now().await;
+            }
+            state.check()?;
+            if state.lost().is_set() {
+                return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the connection is closed"));
+            }
+            if state.is_writing_paused() {
+                wait(state.resumed(), &DRAIN, location).await;
+                state.check()?;
+            }
+            Ok(())
+        }
+    }
+
+    /// Closes the sending half when all is written; the other end reads to its end. Receiving goes on.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` when the connection is closed already.
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.write_eof`, which tells no error.
+    pub fn write_eof(&self) -> io::Result<()> {
+        if self.core.transport.is_closing() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the connection is closed"));
+        }
+        self.core.transport.write_eof();
+        Ok(())
+    }
+
+    /// Whether `write_eof` is possible: on these sockets it is.
+    #[must_use]
+    pub fn can_write_eof(&self) -> bool {
+        self.core.transport.can_write_eof()
+    }
+
+    /// Closes the connection, in both directions, when all is written. It does not wait: see
+    /// [`wait_closed`](Self::wait_closed).
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.close`.
+    pub fn close(&self) {
+        self.core.transport.close();
+    }
+
+    /// Whether it is closed or on its way to be.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.core.transport.is_closing()
+    }
+
+    /// Waits until the connection is closed. It may be called before `close`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// That which ended the connection.
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.wait_closed`.
+    #[track_caller]
+    pub fn wait_closed(&self) -> impl Future<Output = io::Result<()>> {
+        let location = Location::caller();
+        async move {
+            wait(self.core.state.lost(), &CLOSED, location).await;
+            self.core.state.check()
+        }
+    }
+
+    /// The other end's address.
+    ///
+    /// # Errors
+    ///
+    /// When it is not an IP address: the socket is a Unix socket. And when the other end was gone already.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.core.transport.peer_addr()
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    ///
+    /// When it is not an IP address: the socket is a Unix socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.core.transport.local_addr()
+    }
+
+    /// The transport below.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.core.transport
+    }
+}
+
+/// Waits for an event, and says what for.
+async fn wait(event: &Event, kind: &'static WaitKind, location: &'static Location<'static>) {
+    let mut waiting = pin!(event.wait());
+    poll_fn(|cx| {
+        let polled = waiting.as_mut().poll(cx);
+        if polled.is_pending() {
+            report_wait(kind, Some(location));
+        }
+        polled
+    })
+    .await;
+}
+
+/// A write waits as [`drain`](StreamWriter::drain) does, before it writes; a flush waits until the socket took everything; a
+/// close waits as [`wait_closed`](StreamWriter::wait_closed) does.
+impl AsyncWrite for StreamWriter {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let Core { state, transport } = &*self.core;
+        state.check()?;
+        if transport.is_closing() || transport.0.has_write_ended() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
+        }
+        if state.is_writing_paused() {
+            state.await_change(cx);
+            report_wait(&DRAIN, None);
+            return Poll::Pending;
+        }
+        transport.write(data);
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Core { state, transport } = &*self.core;
+        if transport.0.poll_flushed(cx).is_pending() {
+            report_wait(&DRAIN, None);
+            return Poll::Pending;
+        }
+        Poll::Ready(state.check())
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Core { state, transport } = &*self.core;
+        transport.close();
+        if state.lost().is_set() {
+            return Poll::Ready(state.check());
+        }
+        state.await_change(cx);
+        report_wait(&CLOSED, None);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for StreamWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamWriter").field(&self.core.transport).finish()
+    }
+}

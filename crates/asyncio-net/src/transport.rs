@@ -1,0 +1,201 @@
+//! `Transport`: the handle of a connection.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+use socket2::SockAddr;
+
+use crate::connection::Connection;
+use crate::protocol::Protocol;
+
+/// A connection over TCP or a Unix socket: a handle, cheap to clone, bound to its thread.
+///
+/// A connection does not end because its handles are dropped: the event loop keeps it until it is closed, the other end
+/// goes away, or the loop ends. (A [`StreamWriter`](crate::StreamWriter) closes when it is dropped.)
+///
+/// # In Python
+///
+/// `asyncio.Transport`, in `asyncio/transports.py` and `asyncio/selector_events.py`.
+#[derive(Clone)]
+pub struct Transport(pub(crate) Rc<Connection>);
+
+impl Transport {
+    /// Writes bytes: at once what the socket takes, and later, in the background, the rest, which is buffered. It never
+    /// waits. When the buffer grows above the high-water mark, the protocol's `pause_writing` is called before this returns.
+    ///
+    /// Errors come to `connection_lost`. After the connection is lost nothing happens.
+    ///
+    /// # Panics
+    ///
+    /// After [`write_eof`](Self::write_eof).
+    #[track_caller]
+    pub fn write(&self, data: impl AsRef<[u8]>) {
+        self.0.write(data.as_ref());
+    }
+
+    /// Writes several pieces one after the other, with one system call for many of them.
+    ///
+    /// # Panics
+    ///
+    /// After [`write_eof`](Self::write_eof).
+    #[track_caller]
+    pub fn writelines<T: AsRef<[u8]>>(&self, pieces: impl IntoIterator<Item = T>) {
+        let pieces: Vec<T> = pieces.into_iter().collect();
+        let slices: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+        self.0.write_pieces(&slices);
+    }
+
+    /// Closes the sending half when all is written. Receiving goes on. No effect the second time, and after `close`.
+    pub fn write_eof(&self) {
+        self.0.write_eof();
+    }
+
+    /// Whether `write_eof` is possible: on these sockets it is.
+    #[must_use]
+    pub fn can_write_eof(&self) -> bool {
+        true
+    }
+
+    /// Stops reading, writes what is buffered in the background, then ends the connection; the protocol gets
+    /// `connection_lost(None)`, in a later turn. No effect the second time.
+    ///
+    /// If the other end never takes what is buffered, that end does not come: [`abort`](Self::abort) does not wait for it.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Ends the connection and drops what is buffered; `connection_lost(None)` comes in the next turn.
+    pub fn abort(&self) {
+        self.0.force_close(None);
+    }
+
+    /// Whether it is closed or on its way to be.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.0.is_closing()
+    }
+
+    /// No more bytes are given to the protocol until [`resume_reading`](Self::resume_reading). No effect the second time,
+    /// and after `close`.
+    pub fn pause_reading(&self) {
+        self.0.pause_reading();
+    }
+
+    /// Undoes `pause_reading`. What is there is given to the protocol from the next turn on.
+    pub fn resume_reading(&self) {
+        self.0.resume_reading();
+    }
+
+    /// Whether it is neither paused nor closing.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        self.0.is_reading()
+    }
+
+    /// How many bytes are buffered because the socket did not take them.
+    #[must_use]
+    pub fn write_buffer_size(&self) -> usize {
+        self.0.write_buffer_size()
+    }
+
+    /// The water marks of the write buffer in bytes, low and high.
+    #[must_use]
+    pub fn write_buffer_limits(&self) -> (usize, usize) {
+        self.0.water_marks()
+    }
+
+    /// Sets the water marks: `pause_writing` is called when the buffer grows *above* `high`, and `resume_writing` when it
+    /// has shrunk to `low` or below. The defaults are 64 KiB and 16 KiB. `None`: four times `low`, and a quarter of `high`.
+    ///
+    /// If more than `high` is buffered already, `pause_writing` is called before this returns.
+    ///
+    /// # Panics
+    ///
+    /// When `low` is above `high`.
+    #[track_caller]
+    pub fn set_write_buffer_limits(&self, high: impl Into<Option<usize>>, low: impl Into<Option<usize>>) {
+        let (high, low) = match (high.into(), low.into()) {
+            (None, None) => (64 * 1024, 16 * 1024),
+            (None, Some(low)) => (low.saturating_mul(4), low),
+            (Some(high), None) => (high, high / 4),
+            (Some(high), Some(low)) => (high, low),
+        };
+        assert!(high >= low, "the high-water mark ({high}) must not be below the low-water mark ({low})");
+        self.0.set_water_marks(low, high);
+    }
+
+    /// The protocol; `None` when the connection is over.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Rc<dyn Protocol>> {
+        self.0.protocol()
+    }
+
+    /// Puts another protocol in place. It is called from now on, without a `connection_made`.
+    pub fn set_protocol(&self, protocol: Rc<dyn Protocol>) {
+        self.0.set_protocol(protocol);
+    }
+
+    /// The other end's address, as it was when the connection was made.
+    ///
+    /// # Errors
+    ///
+    /// When it is not an IP address: the socket is a Unix socket. And when the other end was gone already.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        ip(self.0.peer())
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    ///
+    /// When it is not an IP address: the socket is a Unix socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        ip(self.0.local())
+    }
+
+    /// The other end's address on a Unix socket.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_peer_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
+        self.0.peer().and_then(SockAddr::as_unix)
+    }
+
+    /// This end's address on a Unix socket.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_local_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
+        self.0.local().and_then(SockAddr::as_unix)
+    }
+
+    /// Lets `f` see the socket, to ask it or to set its options. Do not read, write or close it. `None` when the connection is
+    /// over.
+    #[cfg(unix)]
+    pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
+        let io = self.0.io()?;
+        Some(f(io.socket().as_fd()))
+    }
+}
+
+fn ip(address: Option<&SockAddr>) -> io::Result<SocketAddr> {
+    match address {
+        None => Err(io::Error::new(io::ErrorKind::NotConnected, "the address of the connection was not known in time")),
+        Some(address) => address.as_socket().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::Unsupported, "the address of the connection is not an IP address")
+        }),
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (self.0.io().is_some(), self.is_closing()) {
+            (false, _) => "closed",
+            (true, true) => "closing",
+            (true, false) => "open",
+        };
+        write!(f, "<Transport {state} reading={} write_buffer={}>", self.is_reading(), self.write_buffer_size())
+    }
+}

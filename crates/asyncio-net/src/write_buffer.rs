@@ -1,0 +1,105 @@
+//! What a socket did not take yet.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// Bytes that are added below this size are copied behind the last chunk, above it they are a chunk of their own: it trades
+/// memory moved against pieces per system call.
+const JOIN_BELOW: usize = 16 * 1024;
+
+/// How many pieces one system call is given at most. More is allowed, and gains nothing once the pieces are joined.
+pub(crate) const MOST_SLICES: usize = 64;
+
+/// A queue of bytes in chunks, written from the front.
+#[derive(Debug, Default)]
+pub(crate) struct WriteBuffer {
+    chunks: VecDeque<Vec<u8>>,
+    /// How much of the first chunk is written.
+    head: usize,
+    len: usize,
+}
+
+impl WriteBuffer {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds bytes at the end.
+    pub(crate) fn push(&mut self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
+        self.len += data.len();
+        match self.chunks.back_mut() {
+            Some(last) if last.len() + data.len() <= JOIN_BELOW => last.extend_from_slice(data),
+            _ => self.chunks.push_back(data.to_vec()),
+        }
+    }
+
+    /// The first pieces, in order.
+    pub(crate) fn slices(&self) -> ([IoSlice<'_>; MOST_SLICES], usize) {
+        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            let skipped = if count == 0 { self.head } else { 0 };
+            *slice = IoSlice::new(&chunk[skipped..]);
+            count += 1;
+        }
+        (slices, count)
+    }
+
+    /// Removes bytes from the front: they were written.
+    pub(crate) fn consume(&mut self, mut count: usize) {
+        self.len -= count;
+        while count > 0 {
+            let left = self.chunks[0].len() - self.head;
+            if count < left {
+                self.head += count;
+                return;
+            }
+            count -= left;
+            self.head = 0;
+            self.chunks.pop_front();
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is pushed and consumed in whatever pieces, the bytes come out as they went in.
+        #[test]
+        fn bytes_come_out_as_they_went_in(
+            steps in proptest::collection::vec((0usize..40_000, 0usize..60_000), 1..60),
+        ) {
+            let mut buffer = WriteBuffer::default();
+            let mut model = VecDeque::new();
+            let mut next = 0u8;
+            for (pushed, consumed) in steps {
+                let data: Vec<u8> = (0..pushed).map(|_| { next = next.wrapping_add(1); next }).collect();
+                buffer.push(&data);
+                model.extend(data);
+                let (slices, count) = buffer.slices();
+                let shown: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
+                prop_assert!(shown.len() == model.len() || count == MOST_SLICES);
+                prop_assert!(shown.iter().eq(model.iter().take(shown.len())));
+                let consumed = consumed.min(shown.len());
+                buffer.consume(consumed);
+                model.drain(..consumed);
+                prop_assert_eq!(buffer.len(), model.len());
+                prop_assert_eq!(buffer.is_empty(), model.is_empty());
+            }
+        }
+    }
+}

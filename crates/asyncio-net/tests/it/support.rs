@@ -1,0 +1,151 @@
+//! What the tests share: a loop with a time limit, peers that are plain sockets, a protocol that keeps a log.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::Future;
+use std::io::{self, ErrorKind, Read};
+use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use asyncio::{Future as Promise, get_running_loop, wait_for, yield_now};
+use asyncio_net::{Protocol, Transport, create_connection};
+
+/// Tests that count descriptors run alone.
+static DESCRIPTORS: RwLock<()> = RwLock::new(());
+
+/// A test that takes this long hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn run<T>(test: impl Future<Output = T>) -> T {
+    let _shared = DESCRIPTORS.read().unwrap_or_else(PoisonError::into_inner);
+    asyncio::run(async { wait_for(test, PATIENCE).await.expect("the test hangs") })
+}
+
+/// Runs a test twice, the first time to warm up, and checks that the second leaves no descriptor open.
+pub fn run_without_leak<F: Future<Output = ()>>(test: impl Fn() -> F) {
+    let _alone = DESCRIPTORS.write().unwrap_or_else(PoisonError::into_inner);
+    let once = || asyncio::run(async { wait_for(test(), PATIENCE).await.expect("the test hangs") });
+    once();
+    let before = descriptors();
+    once();
+    assert_eq!(descriptors(), before, "descriptors were left open");
+}
+
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// Gives everything that is ready, and I/O that is there, several turns.
+pub async fn turns() {
+    for _ in 0..200 {
+        yield_now().await;
+    }
+}
+
+/// Gives turns until `condition` holds.
+pub async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        asyncio::sleep(Duration::from_micros(50)).await;
+    }
+}
+
+/// A protocol that writes down what it is told.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    pub log: RefCell<Vec<String>>,
+    pub data: RefCell<Vec<u8>>,
+    pub transport: OnceCell<Transport>,
+    pub keep_open: Cell<bool>,
+    pub lost: Promise<()>,
+}
+
+impl Recorder {
+    pub fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
+    fn note(&self, what: impl Into<String>) {
+        self.log.borrow_mut().push(what.into());
+    }
+}
+
+impl Protocol for Recorder {
+    fn connection_made(&self, transport: Transport) {
+        self.note("made");
+        assert!(self.transport.set(transport).is_ok(), "made twice");
+    }
+
+    fn data_received(&self, data: &[u8]) {
+        self.note("data");
+        self.data.borrow_mut().extend_from_slice(data);
+    }
+
+    fn eof_received(&self) -> bool {
+        self.note("eof");
+        self.keep_open.get()
+    }
+
+    fn connection_lost(&self, error: Option<io::Error>) {
+        self.note(error.map_or("lost".to_owned(), |error| format!("lost: {:?}", error.kind())));
+        self.lost.set_result(()).expect("lost once");
+    }
+
+    fn pause_writing(&self) {
+        self.note("pause");
+    }
+
+    fn resume_writing(&self) {
+        self.note("resume");
+    }
+}
+
+/// A connection to a plain socket, whose end is nonblocking.
+pub async fn connected<P: Protocol + 'static>(protocol: P) -> (Transport, Rc<P>, TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let (transport, protocol) = create_connection(|| protocol, listener.local_addr().unwrap()).await.unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    peer.set_nonblocking(true).unwrap();
+    (transport, protocol, peer)
+}
+
+/// Reads what there is; `None` at the end.
+pub fn read_available(mut peer: &TcpStream) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    match peer.read_to_end(&mut data) {
+        Ok(0) => None,
+        Ok(_) => Some(data),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Some(data),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Reads until the end, giving the loop turns.
+pub async fn read_to_end(mut peer: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match peer.read(&mut buffer) {
+            Ok(0) => return Ok(data),
+            Ok(count) => data.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                asyncio::sleep(Duration::from_micros(50)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes a close of this socket a reset.
+pub fn reset_on_close(peer: &TcpStream) {
+    socket2::SockRef::from(peer).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// Keeps what the exception handler is told.
+pub fn record_faults() -> Rc<RefCell<Vec<String>>> {
+    let faults = Rc::new(RefCell::new(Vec::new()));
+    let told = faults.clone();
+    get_running_loop()
+        .set_exception_handler(move |_, fault: &asyncio::Fault| told.borrow_mut().push(fault.to_string()));
+    faults
+}
