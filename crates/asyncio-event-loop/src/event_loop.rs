@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     #[cfg(unix)]
     pub(crate) watches: crate::watch::Watches,
     #[cfg(unix)]
+    pub(crate) handlers: crate::io_handler::Handlers,
+    #[cfg(unix)]
     pub(crate) signals: crate::signal::Signals,
 }
 
@@ -76,6 +78,8 @@ impl EventLoop {
                 remote_tasks: RemoteTasks::default(),
                 #[cfg(unix)]
                 watches: crate::watch::Watches::default(),
+                #[cfg(unix)]
+                handlers: crate::io_handler::Handlers::default(),
                 #[cfg(unix)]
                 signals: crate::signal::Signals::default(),
             }

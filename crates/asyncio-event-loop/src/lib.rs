@@ -10,6 +10,8 @@ mod deadlock;
 mod debug;
 mod event_loop;
 mod exception;
+#[cfg(unix)]
+mod io_handler;
 mod pace;
 mod remote;
 mod run_error;
@@ -28,6 +30,8 @@ pub use callbacks::TimerHandle;
 pub use deadlock::Deadlock;
 pub use event_loop::EventLoop;
 pub use exception::ExceptionHandler;
+#[cfg(unix)]
+pub use io_handler::{IoHandler, IoRegistration};
 pub use remote::{ConcurrentFuture, LoopClosed, LoopRemote, RemoteError, run_coroutine_threadsafe};
 pub use run_error::RunError;
 pub use runner::{Runner, RunnerBuilder, run};

@@ -239,6 +239,7 @@ impl Runner {
         {
             this.inner.signals.clear();
             this.inner.watches.clear();
+            this.inner.handlers.clear();
         }
         let _running = crate::current::Running::new(this);
         this.inner.executor.close();

@@ -104,6 +104,9 @@ impl EventLoop {
 
     fn dispatch(&self, event: Ready) {
         match event {
+            #[cfg(unix)]
+            Ready::Wakers { read, write } => crate::io_handler::dispatch(self, read, write),
+            #[cfg(not(unix))]
             Ready::Wakers { read, write } => {
                 read.into_iter().chain(write).for_each(std::task::Waker::wake);
             }
