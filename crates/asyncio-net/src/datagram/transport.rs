@@ -104,7 +104,7 @@ impl DatagramTransport {
             buffer: Cell::default(),
         });
         let registration = match &*inner.socket.borrow() {
-            Some(socket) => inner.this.register_io(socket, inner.clone())?,
+            Some(socket) => inner.this.register_io(socket, Rc::new(Held(inner.clone())))?,
             None => unreachable!("it was put there above"),
         };
         inner.registration.replace(Some(registration));
@@ -394,22 +394,37 @@ impl Inner {
     }
 }
 
-impl IoHandler for Inner {
+/// What the loop holds: the endpoint, and the end of it when the loop is closed. Without that, a protocol that keeps its
+/// transport would keep itself, and the socket, for ever.
+struct Held(Rc<Inner>);
+
+impl IoHandler for Held {
     fn ready(self: Rc<Self>, readable: bool, writable: bool) {
-        self.context.clone().run(|| {
+        let inner = &self.0;
+        inner.context.clone().run(|| {
             if readable {
-                self.read();
+                inner.read();
             }
-            if writable && !self.queue.borrow().is_empty() {
-                self.flush();
+            if writable && !inner.queue.borrow().is_empty() {
+                inner.flush();
             }
         });
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        // If the registration is gone, it is being dropped just now, and `release` goes on after that: rule 2.
+        if self.0.registration.borrow().is_some() {
+            self.0.lost.set(true);
+            self.0.release();
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The fields that are left are not in the order of rule 2 for the eye of a compiler, so it is said here.
+        // An endpoint that could not be registered.
         self.release();
     }
 }

@@ -55,7 +55,7 @@ impl Address {
         }
         let unix = SocketAddrUnix::try_from(address)?;
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Some(name) = unix.abstract_name() {
+        if let Some(name) = unix.abstract_name().filter(|name| !name.is_empty()) {
             return Ok(Address::Abstract(name.to_vec()));
         }
         Ok(match unix.path_bytes() {
