@@ -284,3 +284,95 @@ fn read_block(mut file: &File, block: &mut [u8], at: u64, seeks: bool) -> io::Re
 fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use asyncio_event_loop::{get_running_loop, run};
+    use asyncio_executor::create_task;
+    use futures_util::join;
+
+    use super::*;
+    use crate::sock::Socket;
+
+    fn file(data: &[u8]) -> File {
+        let name = format!("asyncio-net-{}-{}", std::process::id(), data.len());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, data).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file
+    }
+
+    fn sockets() -> (Socket<OwnedFd>, Socket<OwnedFd>) {
+        let (near, far) = UnixStream::pair().unwrap();
+        (Socket::new(near.into()).unwrap(), Socket::new(far.into()).unwrap())
+    }
+
+    /// Copies, as if the system call were not available.
+    async fn copy(socket: &Socket<OwnedFd>, file: &File, offset: u64, count: Option<u64>) -> io::Result<u64> {
+        let this = get_running_loop();
+        let call = SockSendfile::new(&this, socket, file, offset, count, Location::caller());
+        let mut progress = Progress { file, offset, sent: 0, seeks: true };
+        call.copy(&mut progress).await
+    }
+
+    async fn receive_all(socket: &Socket<OwnedFd>) -> Vec<u8> {
+        let this = get_running_loop();
+        let mut all = Vec::new();
+        loop {
+            let data = this.sock_recv(socket, 64 * 1024).await.unwrap();
+            if data.is_empty() {
+                return all;
+            }
+            all.extend(data);
+        }
+    }
+
+    #[test]
+    fn copying_gives_the_same_as_the_system_call() {
+        let data: Vec<u8> = (0..1_000_001_u32).map(|n| n.to_le_bytes()[1]).collect();
+        let mut file = file(&data);
+        for (offset, count) in [(0, None), (3, None), (3, Some(600_000)), (1_000_000, Some(5)), (2_000_000, None)] {
+            file.seek(SeekFrom::Start(1)).unwrap();
+            let (sent, received) = run(async {
+                let (near, far) = sockets();
+                let send = async {
+                    let near = near;
+                    copy(&near, &file, offset as u64, count.map(|count| count as u64)).await.unwrap()
+                };
+                join!(send, receive_all(&far))
+            });
+            let begin = offset.min(data.len());
+            let end = count.map_or(data.len(), |count| (begin + count).min(data.len()));
+            assert!(received == data[begin..end]);
+            assert_eq!(sent, (end - begin) as u64);
+            let position = file.stream_position().unwrap();
+            assert_eq!(position, if sent == 0 { 1 } else { end as u64 });
+        }
+    }
+
+    #[test]
+    fn copying_that_is_cancelled_shows_in_the_position_what_was_sent_in_whole_blocks() {
+        let mut file = file(&vec![7; 3_000_002]);
+        run(async {
+            let this = get_running_loop();
+            let (near, far) = sockets();
+            let sender = file.try_clone().unwrap();
+            let task = create_task(async move { copy(&near, &sender, 2, None).await });
+            let mut received = 0;
+            while received < 2 * BLOCK {
+                received += this.sock_recv(&far, 64 * 1024).await.unwrap().len();
+            }
+            task.cancel();
+            while !task.done() {
+                yield_now().await;
+            }
+            received += receive_all(&far).await.len();
+            let position = file.stream_position().unwrap() as usize - 2;
+            assert!(position.is_multiple_of(BLOCK) && position > 0 && position <= received, "{position} of {received}");
+        });
+    }
+}

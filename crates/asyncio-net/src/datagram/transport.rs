@@ -324,6 +324,10 @@ impl Inner {
                 self.tell(|protocol| protocol.error_received(error));
             }
         }
+        if self.lost.get() {
+            // Aborted: what is said next is that the connection is lost.
+            return;
+        }
         self.tell_of(self.limits.shrunk(self.queued.get()));
         // The protocol may have sent more, or closed the transport.
         if self.closing.get() && self.queue.borrow().is_empty() {

@@ -94,6 +94,8 @@ impl<'l, 's, S: AsSocket + ?Sized, F> Operation<'l, 's, S, F> {
         if let (Some(registration), Some(ticket)) = (&self.registration, self.ticket.take()) {
             registration.leave(self.direction, ticket, ended);
         }
+        let registration = self.registration.take();
+        drop(registration);
     }
 }
 

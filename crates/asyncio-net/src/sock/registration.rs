@@ -3,7 +3,7 @@
 //! A descriptor is registered once at a time. Calls on the same number find each other's registration in a table of the
 //! thread, which holds it weakly: it lives as long as a call that waits, or as a [`Socket`](super::Socket), holds it.
 //! Both borrow or own the descriptor meanwhile, so no number is closed, and none given out again, while it is in the
-//! table.
+//! table. (A call that is leaked, with `mem::forget`, breaks this: it borrows nothing any more, and stays in the table.)
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -3,6 +3,10 @@
 #[cfg(unix)]
 mod datagram;
 #[cfg(unix)]
+mod datagram_option;
+#[cfg(unix)]
+mod loopback;
+#[cfg(unix)]
 mod resolve;
 #[cfg(unix)]
 mod sendfile;
@@ -10,3 +14,5 @@ mod sendfile;
 mod sock;
 #[cfg(unix)]
 mod sock_cancel;
+#[cfg(unix)]
+mod sock_split;

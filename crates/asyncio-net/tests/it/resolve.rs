@@ -6,7 +6,7 @@ use asyncio_net::{
     AddrInfoFlags, AddrInfoHints, Family, LookupError, LoopSockets, NameInfoFlags, SocketKind, getaddrinfo, resolve,
 };
 
-use crate::sock::run;
+use crate::loopback::run;
 
 #[test]
 fn literals_need_no_look_up_and_keep_to_the_hints() {
@@ -97,7 +97,7 @@ fn a_cancelled_look_up_is_left_to_its_thread() {
             );
         asyncio_executor::yield_now().await;
         task.cancel();
-        crate::sock::settle().await;
+        crate::loopback::settle().await;
         assert!(task.cancelled() || task.done());
     });
 }

@@ -1,58 +1,18 @@
 //! The loop's calls on sockets: what they do, in what order, and what is left behind.
 
-use std::future::Future;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::Duration;
 
-use asyncio_combinators::wait_for;
-use asyncio_event_loop::{EventLoop, get_running_loop};
-use asyncio_executor::{create_task, yield_now};
+use asyncio_event_loop::EventLoop;
+use asyncio_executor::create_task;
 use asyncio_net::{Address, AsSocket, LoopSockets, Socket};
 use futures_util::join;
-use proptest::prelude::*;
 
-/// Runs a test, which fails if it hangs. The time-out is no part of what is tested.
-pub fn run<F: Future>(test: impl FnOnce(EventLoop) -> F) -> F::Output {
-    asyncio_event_loop::run(async {
-        wait_for(test(get_running_loop()), Duration::from_secs(30)).await.expect("the test hangs")
-    })
-}
-
-/// Lets everything that is ready run, some times over.
-pub async fn settle() {
-    for _ in 0..5 {
-        yield_now().await;
-    }
-}
-
-/// A connection over the loopback, both ends in nonblocking mode.
-pub fn tcp_pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (far, _) = listener.accept().unwrap();
-    near.set_nonblocking(true).unwrap();
-    far.set_nonblocking(true).unwrap();
-    (near, far)
-}
-
-pub fn unix_pair() -> (UnixStream, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
-    near.set_nonblocking(true).unwrap();
-    far.set_nonblocking(true).unwrap();
-    (near, far)
-}
-
-/// A path that no other test uses.
-pub fn fresh_path(name: &str) -> std::path::PathBuf {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("asyncio-net-{}-{number}-{name}", std::process::id()))
-}
+use crate::loopback::{fresh_path, run, settle, tcp_pair, unix_pair};
 
 async fn recv_exactly(this: &EventLoop, socket: &impl AsSocket, n: usize) -> Vec<u8> {
     let mut all = Vec::new();
@@ -226,7 +186,7 @@ fn calls_in_one_direction_take_turns() {
             all
         };
         let (a, b, received) = join!(this.sock_sendall(&near, &first), this.sock_sendall(&near, &second), receive);
-        (a.unwrap(), b.unwrap());
+        a.and(b).unwrap();
         assert_eq!(received, [1, 2]);
         // Those that read as well.
         let read = async |name: &'static str| (name, this.sock_recv(&far, 1).await.unwrap()[0]);
@@ -458,91 +418,5 @@ fn a_kept_socket_serves_one_loop_after_the_other() {
                 });
             }
         });
-    }
-}
-
-/// Sends `data` in pieces and receives it in others, with everybody pausing where `pauses` says.
-async fn transfer(
-    this: &EventLoop,
-    near: &impl AsSocket,
-    far: &impl AsSocket,
-    data: &[u8],
-    pieces: &[usize],
-    rooms: &[usize],
-) -> io::Result<Vec<u8>> {
-    let send = async {
-        let mut rest = data;
-        for piece in pieces.iter().cycle() {
-            let (now, later) = rest.split_at((*piece).min(rest.len()));
-            this.sock_sendall(near, now).await?;
-            rest = later;
-            if rest.is_empty() {
-                return Ok(());
-            }
-            if piece % 3 == 0 {
-                yield_now().await;
-            }
-        }
-        unreachable!("there is one piece at least")
-    };
-    let receive = async {
-        let mut all = Vec::new();
-        for room in rooms.iter().cycle() {
-            if all.len() == data.len() {
-                break;
-            }
-            if room % 2 == 0 {
-                all.extend(this.sock_recv(far, *room).await?);
-            } else {
-                let mut buffer = vec![0; *room];
-                let received = this.sock_recv_into(far, &mut buffer).await?;
-                all.extend(&buffer[..received]);
-            }
-            if room % 5 == 0 {
-                yield_now().await;
-            }
-        }
-        Ok(all)
-    };
-    let (sent, received): (io::Result<()>, io::Result<Vec<u8>>) = join!(send, receive);
-    sent?;
-    received
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn bytes_arrive_in_order_however_they_are_split(
-        length in 1_usize..300_000,
-        pieces in proptest::collection::vec(1_usize..70_000, 1..6),
-        rooms in proptest::collection::vec(1_usize..70_000, 1..6),
-        kept in 0_u8..4,
-        tcp: bool,
-    ) {
-        let data: Vec<u8> = (0..length).map(|n| (n * 31 % 251) as u8).collect();
-        // Small rooms would make it long without making it different.
-        let rooms: Vec<usize> = rooms.iter().map(|room| *room.max(&(length / 200 + 1))).collect();
-        let received = run(|this| async {
-            let this = this;
-            let (near, far): (OwnedFd, OwnedFd) = if tcp {
-                let (near, far) = tcp_pair();
-                (near.into(), far.into())
-            } else {
-                let (near, far) = unix_pair();
-                (near.into(), far.into())
-            };
-            socket2::SockRef::from(&near).set_send_buffer_size(8192).unwrap();
-            match kept {
-                0 => transfer(&this, &near, &far, &data, &pieces, &rooms).await,
-                1 => transfer(&this, &Socket::new(near).unwrap(), &far, &data, &pieces, &rooms).await,
-                2 => transfer(&this, &near, &Socket::new(far).unwrap(), &data, &pieces, &rooms).await,
-                _ => {
-                    let (near, far) = (Socket::new(near).unwrap(), Socket::new(far).unwrap());
-                    transfer(&this, &near, &far, &data, &pieces, &rooms).await
-                }
-            }
-        });
-        prop_assert!(received.unwrap() == data);
     }
 }

@@ -6,7 +6,7 @@ use asyncio_event_loop::EventLoop;
 use asyncio_executor::{Task, create_task};
 use asyncio_net::{AsSocket, LoopSockets, Socket};
 
-use crate::sock::{run, settle, tcp_pair};
+use crate::loopback::{run, settle, tcp_pair};
 
 /// Cancels a task and waits for its end.
 async fn cancel<T: 'static>(task: Task<T>) {
