@@ -6,10 +6,11 @@ mod open;
 mod transport;
 
 use std::io;
+use std::rc::Rc;
 
 use crate::sock::Address;
 
-pub use endpoint::CreateDatagramEndpoint;
+pub use endpoint::{CreateDatagramEndpoint, create_datagram_endpoint};
 pub use transport::DatagramTransport;
 
 /// What is told of the datagrams of an endpoint. All calls come from the loop, outside any task, in a copy of the context
@@ -24,8 +25,8 @@ pub use transport::DatagramTransport;
 /// `asyncio.DatagramProtocol`, in `asyncio/protocols.py`.
 pub trait DatagramProtocol {
     /// The endpoint is there. It comes first, and once.
-    fn connection_made(&self, transport: &DatagramTransport) {
-        let _ = transport;
+    fn connection_made(&self, transport: DatagramTransport) {
+        drop(transport);
     }
 
     /// A datagram came. `data` is valid for the call; it may be empty.
@@ -34,12 +35,12 @@ pub trait DatagramProtocol {
     /// Sending or receiving failed; the endpoint goes on. On a connected endpoint, `ConnectionRefused` says that nobody
     /// was there to receive something that was sent before.
     fn error_received(&self, error: io::Error) {
-        let _ = error;
+        drop(error);
     }
 
     /// The endpoint is closed. It comes last, and once, unless the loop is closed before.
     fn connection_lost(&self, error: Option<io::Error>) {
-        let _ = error;
+        drop(error);
     }
 
     /// The write buffer has grown past its upper limit.
@@ -47,4 +48,31 @@ pub trait DatagramProtocol {
 
     /// The write buffer has shrunk to its lower limit.
     fn resume_writing(&self) {}
+}
+
+/// One that somebody else holds as well.
+impl<P: DatagramProtocol + ?Sized> DatagramProtocol for Rc<P> {
+    fn connection_made(&self, transport: DatagramTransport) {
+        (**self).connection_made(transport);
+    }
+
+    fn datagram_received(&self, data: &[u8], from: &Address) {
+        (**self).datagram_received(data, from);
+    }
+
+    fn error_received(&self, error: io::Error) {
+        (**self).error_received(error);
+    }
+
+    fn connection_lost(&self, error: Option<io::Error>) {
+        (**self).connection_lost(error);
+    }
+
+    fn pause_writing(&self) {
+        (**self).pause_writing();
+    }
+
+    fn resume_writing(&self) {
+        (**self).resume_writing();
+    }
 }

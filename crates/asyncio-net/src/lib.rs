@@ -10,7 +10,7 @@ mod sendfile;
 mod sock;
 
 #[cfg(unix)]
-pub use datagram::{CreateDatagramEndpoint, DatagramProtocol, DatagramTransport};
+pub use datagram::{CreateDatagramEndpoint, DatagramProtocol, DatagramTransport, create_datagram_endpoint};
 #[cfg(unix)]
 pub use resolve::{
     AddrInfo, AddrInfoFlags, AddrInfoHints, Family, LookupError, NameInfoFlags, Service, SocketKind, getaddrinfo,
@@ -19,4 +19,4 @@ pub use resolve::{
 #[cfg(unix)]
 pub use sendfile::{SendfileNotAvailableError, SockSendfile};
 #[cfg(unix)]
-pub use sock::{Accept, Address, AsSocket, LoopSockets, Socket, Target};
+pub use sock::{Accept, Address, AsSocket, LoopSockets, Place, Socket};

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use asyncio_event_loop::to_thread;
 
-use crate::sock::{Address, Target};
+use crate::sock::{Address, Place};
 
 pub use info::{AddrInfo, AddrInfoFlags, AddrInfoHints, Family, LookupError, NameInfoFlags, Service, SocketKind};
 
@@ -148,13 +148,13 @@ pub async fn getnameinfo(address: SocketAddr, flags: NameInfoFlags) -> io::Resul
 /// # In Python
 ///
 /// `BaseEventLoop._ensure_resolved`, in `asyncio/base_events.py`.
-pub fn resolve(target: impl Into<Target>) -> impl Future<Output = io::Result<Vec<SocketAddr>>> {
+pub fn resolve(target: impl Into<Place>) -> impl Future<Output = io::Result<Vec<SocketAddr>>> {
     let target = target.into();
     async move {
         let (host, port) = match target {
-            Target::Address(Address::Inet(address)) => return Ok(vec![address]),
-            Target::Name { host, port } => (host, port),
-            Target::Address(other) => {
+            Place::Address(Address::Inet(address)) => return Ok(vec![address]),
+            Place::Name { host, port } => (host, port),
+            Place::Address(other) => {
                 let message = format!("{other} is the address of a Unix socket, not a host to look up");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }

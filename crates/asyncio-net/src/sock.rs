@@ -20,7 +20,7 @@ use crate::datagram::{CreateDatagramEndpoint, DatagramProtocol};
 use crate::resolve::{AddrInfo, AddrInfoHints, NameInfoFlags, Service};
 use crate::sendfile::SockSendfile;
 
-pub use address::{Address, Target};
+pub use address::{Address, Place};
 pub(crate) use call::{family, recvfrom_into, send, sendto};
 pub(crate) use operation::{Attempt, Operation};
 pub(crate) use registration::Direction;
@@ -181,7 +181,7 @@ pub trait LoopSockets: sealed::Sealed {
         &self,
         socket: &S,
         data: &[u8],
-        to: impl Into<Target>,
+        to: impl Into<Place>,
     ) -> impl Future<Output = io::Result<usize>>;
 
     /// Connects. A name is looked up for the socket's own family and type, and its first address taken.
@@ -202,7 +202,7 @@ pub trait LoopSockets: sealed::Sealed {
     fn sock_connect<S: AsSocket + ?Sized>(
         &self,
         socket: &S,
-        to: impl Into<Target>,
+        to: impl Into<Place>,
     ) -> impl Future<Output = io::Result<()>>;
 
     /// Accepts a connection, in nonblocking mode, and gives who it comes from. Connections that were aborted before they

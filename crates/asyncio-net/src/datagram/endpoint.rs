@@ -7,14 +7,33 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use asyncio_event_loop::EventLoop;
+use asyncio_event_loop::{EventLoop, get_running_loop};
 
 use super::open::{Options, adopt, open};
 use super::{DatagramProtocol, DatagramTransport};
 use crate::resolve::{AddrInfoFlags, Family};
-use crate::sock::Target;
+use crate::sock::Place;
 
-/// Makes a datagram endpoint when it is awaited: see [`LoopSockets::create_datagram_endpoint`].
+/// Makes a datagram socket on the running loop, and with `factory` the protocol that it serves. What it returns is awaited,
+/// after its options were set: see [`CreateDatagramEndpoint`].
+///
+/// # Panics
+///
+/// When there is no running event loop.
+///
+/// # In Python
+///
+/// `loop.create_datagram_endpoint`, in `asyncio/base_events.py`.
+#[track_caller]
+pub fn create_datagram_endpoint<P, F>(factory: F) -> CreateDatagramEndpoint<F>
+where
+    P: DatagramProtocol + 'static,
+    F: FnOnce() -> P,
+{
+    CreateDatagramEndpoint::new(get_running_loop(), factory)
+}
+
+/// A datagram endpoint that is made when this is awaited: see [`create_datagram_endpoint`].
 ///
 /// It opens a socket, calls the factory for a protocol, and tells that of the transport; then it ends, with both. An
 /// endpoint with a remote address is connected to it: it sends there, and receives from there only. One that may
@@ -36,16 +55,16 @@ use crate::sock::Target;
 /// # Examples
 ///
 /// ```
-/// use asyncio_event_loop::{get_running_loop, run};
+/// use asyncio_event_loop::run;
 /// use asyncio_executor::Future;
-/// use asyncio_net::{Address, DatagramProtocol, DatagramTransport, LoopSockets};
+/// use asyncio_net::{Address, DatagramProtocol, DatagramTransport, create_datagram_endpoint};
 /// use std::cell::OnceCell;
 ///
 /// #[derive(Default)]
 /// struct Echo(OnceCell<DatagramTransport>);
 /// impl DatagramProtocol for Echo {
-///     fn connection_made(&self, transport: &DatagramTransport) {
-///         let _ = self.0.set(transport.clone());
+///     fn connection_made(&self, transport: DatagramTransport) {
+///         let _ = self.0.set(transport);
 ///     }
 ///     fn datagram_received(&self, data: &[u8], from: &Address) {
 ///         self.0.get().unwrap().sendto(data, from).unwrap();
@@ -60,10 +79,9 @@ use crate::sock::Target;
 /// }
 ///
 /// run(async {
-///     let this = get_running_loop();
-///     let (server, _) = this.create_datagram_endpoint(Echo::default).local_addr(("127.0.0.1", 0)).await?;
+///     let (server, _) = create_datagram_endpoint(Echo::default).local_addr(("127.0.0.1", 0)).await?;
 ///     let factory = || Client(Future::new());
-///     let (client, protocol) = this.create_datagram_endpoint(factory).remote_addr(server.local_addr()?).await?;
+///     let (client, protocol) = create_datagram_endpoint(factory).remote_addr(server.local_addr()?).await?;
 ///     client.send(b"hello")?;
 ///     assert_eq!(protocol.0.clone().await, b"hello");
 ///     Ok::<_, std::io::Error>(())
@@ -75,8 +93,6 @@ use crate::sock::Target;
 ///
 /// `loop.create_datagram_endpoint`, in `asyncio/base_events.py`, where of several addresses in a family the last is
 /// taken, and paths of Unix sockets are left behind.
-///
-/// [`LoopSockets::create_datagram_endpoint`]: crate::LoopSockets::create_datagram_endpoint
 #[must_use = "nothing is opened before it is awaited"]
 pub struct CreateDatagramEndpoint<F> {
     this: EventLoop,
@@ -91,13 +107,13 @@ impl<F> CreateDatagramEndpoint<F> {
     }
 
     /// Where to receive.
-    pub fn local_addr(mut self, address: impl Into<Target>) -> Self {
+    pub fn local_addr(mut self, address: impl Into<Place>) -> Self {
         self.options.local = Some(address.into());
         self
     }
 
     /// Where to send.
-    pub fn remote_addr(mut self, address: impl Into<Target>) -> Self {
+    pub fn remote_addr(mut self, address: impl Into<Place>) -> Self {
         self.options.remote = Some(address.into());
         self
     }

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use socket2::{Domain, Protocol, Type};
 
 use crate::resolve::{AddrInfoFlags, AddrInfoHints, Family, SocketKind, getaddrinfo, nothing_found};
-use crate::sock::{Address, Target};
+use crate::sock::{Address, Place};
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
-    pub(super) local: Option<Target>,
-    pub(super) remote: Option<Target>,
+    pub(super) local: Option<Place>,
+    pub(super) remote: Option<Place>,
     pub(super) family: Option<Family>,
     pub(super) protocol: i32,
     pub(super) flags: AddrInfoFlags,
@@ -106,15 +106,15 @@ pub(super) fn adopt(socket: OwnedFd, options: &Options) -> io::Result<Opened> {
 }
 
 async fn candidates(options: &Options) -> io::Result<Vec<Candidate>> {
-    let is_unix = |target: &Option<Target>| matches!(target, Some(Target::Address(address)) if address.is_unix());
+    let is_unix = |target: &Option<Place>| matches!(target, Some(Place::Address(address)) if address.is_unix());
     match (&options.local, &options.remote) {
         (None, None) => match options.family {
             Some(family) => Ok(vec![Candidate { domain: domain(family), local: None, remote: None }]),
             None => Err(invalid("a datagram endpoint needs a local address, a remote address, or a family")),
         },
         (local, remote) if is_unix(local) || is_unix(remote) => {
-            let unix = |target: &Option<Target>| match target {
-                Some(Target::Address(address)) if address.is_unix() => Ok(Some(address.clone())),
+            let unix = |target: &Option<Place>| match target {
+                Some(Place::Address(address)) if address.is_unix() => Ok(Some(address.clone())),
                 Some(other) => Err(invalid(format!("{other} is no address of a Unix socket, as the other one is"))),
                 None => Ok(None),
             };
@@ -142,15 +142,15 @@ async fn candidates(options: &Options) -> io::Result<Vec<Candidate>> {
     }
 }
 
-async fn look_up(target: Option<&Target>, options: &Options) -> io::Result<Vec<SocketAddr>> {
+async fn look_up(target: Option<&Place>, options: &Options) -> io::Result<Vec<SocketAddr>> {
     let (host, port) = match target {
         None => return Ok(Vec::new()),
-        Some(Target::Address(Address::Inet(address))) => {
+        Some(Place::Address(Address::Inet(address))) => {
             let wanted = options.family.is_none_or(|family| family == Family::of(address));
             return if wanted { Ok(vec![*address]) } else { Err(invalid(format!("{address} is of another family"))) };
         }
-        Some(Target::Name { host, port }) => (host, *port),
-        Some(Target::Address(_)) => unreachable!("Unix addresses were told apart before"),
+        Some(Place::Name { host, port }) => (host, *port),
+        Some(Place::Address(_)) => unreachable!("Unix addresses were told apart before"),
     };
     let hints = AddrInfoHints {
         family: options.family,

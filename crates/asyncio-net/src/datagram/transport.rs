@@ -118,7 +118,7 @@ impl DatagramTransport {
         self.inner.this.call_soon(move || {
             let inner = &transport.inner;
             inner.context.clone().run(|| {
-                inner.tell(|protocol| protocol.connection_made(&transport));
+                inner.tell(|protocol| protocol.connection_made(transport.clone()));
                 inner.made.set(true);
                 inner.read();
             });
@@ -225,13 +225,13 @@ impl DatagramTransport {
 
     /// How much is queued: the data, and 8 bytes for each datagram.
     #[must_use]
-    pub fn get_write_buffer_size(&self) -> usize {
+    pub fn write_buffer_size(&self) -> usize {
         self.inner.queued.get()
     }
 
     /// The limits of the queue, lower and upper.
     #[must_use]
-    pub fn get_write_buffer_limits(&self) -> (usize, usize) {
+    pub fn write_buffer_limits(&self) -> (usize, usize) {
         self.inner.limits.get()
     }
 
@@ -244,8 +244,8 @@ impl DatagramTransport {
     ///
     /// When `high` is below `low`.
     #[track_caller]
-    pub fn set_write_buffer_limits(&self, high: Option<usize>, low: Option<usize>) {
-        self.inner.limits.set(high, low);
+    pub fn set_write_buffer_limits(&self, high: impl Into<Option<usize>>, low: impl Into<Option<usize>>) {
+        self.inner.limits.set(high.into(), low.into());
         self.inner.tell_of(self.inner.limits.grown(self.inner.queued.get()));
     }
 }

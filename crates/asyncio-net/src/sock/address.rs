@@ -101,7 +101,7 @@ impl fmt::Display for Address {
 /// from an [`Address`], and, for Unix sockets, from a `Path` or `PathBuf`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Target {
+pub enum Place {
     /// An address.
     Address(Address),
     /// A host name and a port.
@@ -113,11 +113,11 @@ pub enum Target {
     },
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::Address(address) => address.fmt(f),
-            Target::Name { host, port } => write!(f, "{host}:{port}"),
+            Place::Address(address) => address.fmt(f),
+            Place::Name { host, port } => write!(f, "{host}:{port}"),
         }
     }
 }
@@ -140,28 +140,28 @@ impl From<&Address> for Address {
     }
 }
 
-impl From<&Address> for Target {
+impl From<&Address> for Place {
     fn from(address: &Address) -> Self {
-        Target::Address(address.clone())
+        Place::Address(address.clone())
     }
 }
 
-impl From<(&str, u16)> for Target {
+impl From<(&str, u16)> for Place {
     fn from((host, port): (&str, u16)) -> Self {
         match host.parse::<IpAddr>() {
             Ok(ip) => (ip, port).into(),
-            Err(_) => Target::Name { host: host.to_owned(), port },
+            Err(_) => Place::Name { host: host.to_owned(), port },
         }
     }
 }
 
-impl From<(String, u16)> for Target {
+impl From<(String, u16)> for Place {
     fn from((host, port): (String, u16)) -> Self {
         (host.as_str(), port).into()
     }
 }
 
-impl From<(IpAddr, u16)> for Target {
+impl From<(IpAddr, u16)> for Place {
     fn from(address: (IpAddr, u16)) -> Self {
         SocketAddr::from(address).into()
     }
@@ -169,9 +169,9 @@ impl From<(IpAddr, u16)> for Target {
 
 macro_rules! is_an_address {
     ($($kind:ty: $variant:ident),*) => {
-        $(impl From<$kind> for Target {
+        $(impl From<$kind> for Place {
             fn from(address: $kind) -> Self {
-                Target::Address(address.into())
+                Place::Address(address.into())
             }
         })*
         $(is_an_address!(@ $kind, $variant);)*
@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn a_literal_is_an_address_and_a_name_is_not() {
-        assert!(matches!(Target::from(("::1", 1)), Target::Address(Address::Inet(_))));
-        assert!(matches!(Target::from(("localhost", 1)), Target::Name { .. }));
-        assert_eq!(Target::from(("localhost", 1)).to_string(), "localhost:1");
+        assert!(matches!(Place::from(("::1", 1)), Place::Address(Address::Inet(_))));
+        assert!(matches!(Place::from(("localhost", 1)), Place::Name { .. }));
+        assert_eq!(Place::from(("localhost", 1)).to_string(), "localhost:1");
     }
 }

@@ -11,7 +11,7 @@ use asyncio_event_loop::{EventLoop, sleep};
 
 use super::operation::{Attempt, Operation, check_mode};
 use super::registration::Direction;
-use super::{Accept, Address, AsSocket, FULL_RECEIVER_PAUSE, LoopSockets, Target, call};
+use super::{Accept, Address, AsSocket, FULL_RECEIVER_PAUSE, LoopSockets, Place, call};
 use crate::datagram::{CreateDatagramEndpoint, DatagramProtocol};
 use crate::resolve::{self, AddrInfo, AddrInfoHints, NameInfoFlags, Service};
 use crate::sendfile::SockSendfile;
@@ -83,7 +83,7 @@ impl LoopSockets for EventLoop {
         &self,
         socket: &S,
         data: &[u8],
-        to: impl Into<Target>,
+        to: impl Into<Place>,
     ) -> impl Future<Output = io::Result<usize>> {
         let to = to.into();
         let location = Location::caller();
@@ -111,7 +111,7 @@ impl LoopSockets for EventLoop {
     fn sock_connect<S: AsSocket + ?Sized>(
         &self,
         socket: &S,
-        to: impl Into<Target>,
+        to: impl Into<Place>,
     ) -> impl Future<Output = io::Result<()>> {
         let to = to.into();
         let location = Location::caller();
@@ -173,10 +173,10 @@ impl LoopSockets for EventLoop {
 }
 
 /// The address of `target` for this socket.
-async fn address_for<S: AsSocket + ?Sized>(socket: &S, target: Target) -> io::Result<Address> {
+async fn address_for<S: AsSocket + ?Sized>(socket: &S, target: Place) -> io::Result<Address> {
     match target {
-        Target::Address(address) => Ok(address),
-        Target::Name { host, port } => {
+        Place::Address(address) => Ok(address),
+        Place::Name { host, port } => {
             let hints = AddrInfoHints::of_socket(socket.descriptor())?;
             let found = resolve::getaddrinfo(host.as_str(), port, hints).await?;
             match found.first() {

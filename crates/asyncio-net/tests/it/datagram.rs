@@ -52,8 +52,8 @@ impl std::fmt::Debug for Log {
 }
 
 impl DatagramProtocol for Log {
-    fn connection_made(&self, transport: &DatagramTransport) {
-        assert!(self.transport.set(transport.clone()).is_ok(), "told twice");
+    fn connection_made(&self, transport: DatagramTransport) {
+        assert!(self.transport.set(transport).is_ok(), "told twice");
         self.push("made");
     }
 
@@ -102,7 +102,7 @@ async fn pair(this: &EventLoop) -> (DatagramTransport, Rc<Log>, UnixDatagram) {
 /// Sends until something is queued. Returns how many were sent.
 fn fill(transport: &DatagramTransport) -> usize {
     let mut sent = 0;
-    while transport.get_write_buffer_size() == 0 {
+    while transport.write_buffer_size() == 0 {
         transport.send(b"fill").unwrap();
         sent += 1;
     }
@@ -194,11 +194,11 @@ fn what_does_not_fit_is_queued_counted_and_flushed_in_order() {
     run(|this| async move {
         let (transport, log, far) = pair(&this).await;
         let sent = fill(&transport);
-        assert_eq!(transport.get_write_buffer_size(), 4 + 8);
+        assert_eq!(transport.write_buffer_size(), 4 + 8);
         transport.send(b"").unwrap();
-        assert_eq!(transport.get_write_buffer_size(), 4 + 8 + 8);
+        assert_eq!(transport.write_buffer_size(), 4 + 8 + 8);
         transport.set_write_buffer_limits(Some(30), Some(12));
-        assert_eq!(transport.get_write_buffer_limits(), (12, 30));
+        assert_eq!(transport.write_buffer_limits(), (12, 30));
         assert!(log.take().is_empty());
         transport.send(b"abc").unwrap();
         assert_eq!(log.take(), ["pause"]);
@@ -213,7 +213,7 @@ fn what_does_not_fit_is_queued_counted_and_flushed_in_order() {
         assert_eq!(this.sock_recv(&far, 9).await.unwrap(), b"abc");
         assert_eq!(this.sock_recv(&far, 9).await.unwrap(), b"def");
         assert_eq!(log.wait(1).await, ["resume"]);
-        assert_eq!(transport.get_write_buffer_size(), 0);
+        assert_eq!(transport.write_buffer_size(), 0);
         // A limit below what is queued pauses at once.
         let sent = fill(&transport);
         transport.set_write_buffer_limits(Some(0), None);
@@ -237,7 +237,7 @@ fn abort_throws_away_what_is_queued() {
         assert!(log.take().is_empty(), "it waits for its queue");
         transport.abort();
         transport.abort();
-        assert_eq!(transport.get_write_buffer_size(), 0);
+        assert_eq!(transport.write_buffer_size(), 0);
         assert_eq!(log.wait(1).await, ["lost"]);
         settle().await;
         for _ in 0..sent {
@@ -256,7 +256,7 @@ fn an_unconnected_unix_socket_waits_for_a_receiver_that_is_full() {
         let receiver = UnixDatagram::bind(&there).unwrap();
         receiver.set_nonblocking(true).unwrap();
         let mut sent = 0;
-        while transport.get_write_buffer_size() == 0 {
+        while transport.write_buffer_size() == 0 {
             transport.sendto(b"fill", there.as_path()).unwrap();
             sent += 1;
         }
@@ -334,7 +334,7 @@ fn the_protocol_is_called_in_the_context_of_who_made_it() {
     asyncio_executor::context_var! { static NUMBER: u32 = 0; }
     struct Look;
     impl DatagramProtocol for Look {
-        fn connection_made(&self, _: &DatagramTransport) {
+        fn connection_made(&self, _: DatagramTransport) {
             SEEN.with(|seen| seen.borrow_mut().push(NUMBER.get()));
         }
         fn datagram_received(&self, _: &[u8], _: &Address) {
@@ -372,22 +372,10 @@ fn ipv6_works_where_there_is_any() {
 fn a_cancelled_creation_closes_the_socket() {
     run(|this| async move {
         let protocol = Rc::new(RefCell::new(None));
-        struct Shared(Rc<Log>);
-        impl DatagramProtocol for Shared {
-            fn connection_made(&self, transport: &DatagramTransport) {
-                self.0.connection_made(transport);
-            }
-            fn datagram_received(&self, data: &[u8], from: &Address) {
-                self.0.datagram_received(data, from);
-            }
-            fn connection_lost(&self, error: Option<io::Error>) {
-                self.0.connection_lost(error);
-            }
-        }
         let log = Rc::new(Log::default());
         let (this2, log2, made) = (this.clone(), log.clone(), protocol.clone());
         let task = asyncio_executor::create_task(async move {
-            let endpoint = this2.create_datagram_endpoint(move || Shared(log2)).local_addr(("127.0.0.1", 0)).await;
+            let endpoint = this2.create_datagram_endpoint(move || log2).local_addr(("127.0.0.1", 0)).await;
             *made.borrow_mut() = Some(endpoint.is_ok());
         });
         yield_now().await;

@@ -420,3 +420,35 @@ fn a_kept_socket_serves_one_loop_after_the_other() {
         });
     }
 }
+
+#[test]
+fn an_end_that_comes_along_with_the_last_bytes_is_found() {
+    run(|this| async move {
+        for waits in [false, true] {
+            let (near, far) = tcp_pair();
+            let far = Socket::new(far).unwrap();
+            // Registered, and known to have nothing.
+            let ((), first) = join!(
+                async {
+                    settle().await;
+                    this.sock_sendall(&near, b"first").await.unwrap();
+                },
+                this.sock_recv(&far, 64)
+            );
+            assert_eq!(first.unwrap(), b"first");
+            let end = async {
+                if waits {
+                    settle().await;
+                }
+                this.sock_sendall(&near, b"last").await.unwrap();
+                drop(near);
+            };
+            let receive = async {
+                assert_eq!(this.sock_recv(&far, 64).await.unwrap(), b"last");
+                assert_eq!(this.sock_recv(&far, 64).await.unwrap(), b"");
+                assert_eq!(this.sock_recv(&far, 64).await.unwrap(), b"", "the end stays");
+            };
+            join!(end, receive);
+        }
+    });
+}
