@@ -5,11 +5,19 @@ mod connect;
 mod connection;
 mod create_connection;
 mod create_server;
+#[cfg(unix)]
+mod datagram;
 mod listener;
 mod protocol;
 mod read_buffer;
 mod read_error;
+#[cfg(unix)]
+mod resolve;
+#[cfg(unix)]
+mod sendfile;
 mod server;
+#[cfg(unix)]
+mod sock;
 mod stream;
 mod stream_reader;
 mod stream_state;
@@ -23,9 +31,20 @@ pub use address::{Target, ToAddrs};
 pub use connect::ConnectErrors;
 pub use create_connection::{Connecting, CreateConnection, create_connection};
 pub use create_server::{CreateServer, create_server};
+#[cfg(unix)]
+pub use datagram::{CreateDatagramEndpoint, DatagramProtocol, DatagramTransport, create_datagram_endpoint};
 pub use protocol::{BufferedProtocol, Protocol};
 pub use read_error::{IncompleteReadError, LimitOverrunError, ReadError};
+#[cfg(unix)]
+pub use resolve::{
+    AddrInfo, AddrInfoFlags, AddrInfoHints, Family, LookupError, NameInfoFlags, Service, SocketKind, getaddrinfo,
+    getnameinfo, resolve,
+};
+#[cfg(unix)]
+pub use sendfile::{SendfileNotAvailableError, SockSendfile};
 pub use server::Server;
+#[cfg(unix)]
+pub use sock::{Accept, Address, AsSocket, LoopSockets, Place, Socket};
 pub use stream::{OpenConnection, StartServer, open_connection, start_server};
 #[cfg(unix)]
 pub use stream::{OpenUnixConnection, StartUnixServer, open_unix_connection, start_unix_server};

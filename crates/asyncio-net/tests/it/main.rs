@@ -1,12 +1,20 @@
-//! What must hold of transports, streams and servers, over real sockets on this machine.
+//! What must hold of transports, streams, servers, sockets and datagrams, over real sockets on this machine.
 #![cfg(unix)]
 
 mod cancellation;
 mod connecting;
+mod datagram;
+mod datagram_option;
 mod flow;
+mod loopback;
 mod order;
 mod reading;
+mod resolve;
+mod sendfile;
 mod servers;
+mod sock;
+mod sock_cancel;
+mod sock_split;
 mod support;
 mod unix;
 mod writing;

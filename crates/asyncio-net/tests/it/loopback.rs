@@ -1,0 +1,50 @@
+//! What the tests stand on: a loop that does not hang, and connections over the loopback.
+
+use std::future::Future;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use asyncio_combinators::wait_for;
+use asyncio_event_loop::{EventLoop, get_running_loop};
+use asyncio_executor::yield_now;
+
+/// Runs a test, which fails if it hangs. The time-out is no part of what is tested.
+pub fn run<F: Future>(test: impl FnOnce(EventLoop) -> F) -> F::Output {
+    asyncio_event_loop::run(async {
+        wait_for(test(get_running_loop()), Duration::from_secs(30)).await.expect("the test hangs")
+    })
+}
+
+/// Lets everything that is ready run, some times over.
+pub async fn settle() {
+    for _ in 0..5 {
+        yield_now().await;
+    }
+}
+
+/// A connection over the loopback, both ends in nonblocking mode.
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+pub fn unix_pair() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+/// A path that no other test uses.
+pub fn fresh_path(name: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("asyncio-net-{}-{number}-{name}", std::process::id()))
+}
