@@ -59,6 +59,21 @@ pub use asyncio_sync::{
     SemaphorePermit, TaskDoneError, ZeroPartiesError,
 };
 
+// Streams, servers, transports and protocols.
+#[cfg(unix)]
+pub use asyncio_net::{
+    Accept, AddrInfo, AddrInfoFlags, AddrInfoHints, Address, AsSocket, CreateDatagramEndpoint, CreateUnixServer,
+    DatagramProtocol, DatagramTransport, Family, LookupError, LoopSockets, NameInfoFlags, OpenUnixConnection, Place,
+    SendfileNotAvailableError, Service, SockSendfile, Socket, SocketKind, StartUnixServer, create_datagram_endpoint,
+    create_unix_connection, create_unix_server, getaddrinfo, getnameinfo, open_unix_connection, resolve,
+    start_unix_server,
+};
+pub use asyncio_net::{
+    BufferedProtocol, ConnectErrors, CreateConnection, CreateServer, IncompleteReadError, LimitOverrunError, Lines,
+    OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamReader, StreamWriter, ToAddrs,
+    Transport, create_connection, create_server, open_connection, start_server,
+};
+
 // Callbacks, threads, signals.
 pub use asyncio_event_loop::{
     ConcurrentFuture, Job, LoopClosed, LoopRemote, Pool, RemoteError, ThreadFuture, ThreadPool, TimerHandle,

@@ -4,5 +4,7 @@
 mod api;
 mod macros;
 mod misuse;
+#[cfg(unix)]
+mod network;
 mod seed;
 mod subcrates;

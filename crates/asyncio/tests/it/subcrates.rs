@@ -61,6 +61,8 @@ const FOR_BUILDERS: &[&str] = &[
     "Observable",
     "Scope",
     "ScopeKey",
+    "IoHandler",
+    "IoRegistration",
     "Timer",
     "Watcher",
     "call_soon",
