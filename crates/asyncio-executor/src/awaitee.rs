@@ -30,8 +30,8 @@ use crate::task::step;
 pub trait Awaitee {
     /// Whether it is done, so that nobody waits for it any more. When it comes to be done, it wakes who awaits it.
     ///
-    /// This and [`accepts`](Awaitee::accepts) are asked while scopes are being walked, and must do nothing but look: the
-    /// process is aborted if they poll or drop anything that is suspended.
+    /// This, [`accepts`](Awaitee::accepts) and [`cancelled_error`](Awaitee::cancelled_error) are asked while scopes are
+    /// being walked, and must do nothing but look: the process is aborted if they poll or drop anything that is suspended.
     fn is_done(&self) -> bool;
     /// Whether it would accept a request. What is done does not; a `gather` whose children are all done does not either,
     /// although it is not done itself until it has been told of them.
@@ -313,12 +313,11 @@ impl Link {
     unsafe fn forwardable(link: *const Self) -> Forwarded {
         // SAFETY: from a list, as the caller promises.
         let Some(target) = (unsafe { Self::target(link) }) else { return Forwarded::Done(None) };
+        // What is asked of others below must leave the scopes alone.
+        let _walk = Walk::new();
         let (done, accepts) = match &target {
             Target::Task(task) => (task.is_done(), !task.is_done()),
-            Target::Other(other) => {
-                let _walk = Walk::new();
-                (other.is_done(), other.accepts())
-            }
+            Target::Other(other) => (other.is_done(), other.accepts()),
         };
         match (done, accepts) {
             (true, _) => Forwarded::Done(match &target {
@@ -380,7 +379,7 @@ impl Drop for Walk {
 /// Called before a tree of scopes is changed. In the middle of a walk, pointers of the walk would be left dangling.
 pub(crate) fn assert_not_walking() {
     if current::with(|current| current.walking.get()) {
-        eprintln!("asyncio: `Awaitee::accepts` polled or dropped something that is suspended: it must only look");
+        eprintln!("asyncio: an `Awaitee` that was asked for its state polled or dropped something: it must only look");
         std::process::abort();
     }
 }

@@ -25,7 +25,7 @@
 //!    every `parent`, child and link pointer is valid.
 //! 2. `task` of a scope is that of its parent; a scope without a parent has none. It is valid as long as the root is.
 //! 3. No user code that could change the tree runs while it is walked: wakers are collected, and woken by whoever owns
-//!    the [`Forward`]; `Awaitee::accepts` is called, and must only look (`assert_not_walking`).
+//!    the [`Forward`]; an `Awaitee` is asked for its state, and must only look (`assert_not_walking`).
 //! 4. A scope that is being polled is under the one that polls it, and is not polled again from inside. So the tree has
 //!    no cycles.
 //!
