@@ -267,7 +267,7 @@ impl EventLoop {
         LoopRemote::new(self)
     }
 
-    /// Sets who is told of panics that nobody else is told of; `None`: they are written to standard error.
+    /// Sets who is told of panics that nobody else is told of. Without a handler they are written to standard error.
     ///
     /// The handler may do anything with the loop, also set another handler. If it panics itself, that is written to standard
     /// error. It is dropped when the loop is closed.
