@@ -141,9 +141,9 @@ impl Connection {
         });
         io.registration.set_handler(connection.clone());
         *connection.io.borrow_mut() = Some(Rc::new(io));
-        let transport = Transport(connection.clone());
+        let transport = Transport::plain(connection.clone());
         if let Some(server) = connection.server.take() {
-            server.attach(&connection);
+            server.attach(&transport);
             connection.server.set(Some(server));
         }
         this.call_soon(move || {
@@ -155,7 +155,7 @@ impl Connection {
 
     fn made(self: &Rc<Self>) {
         if let Some(protocol) = self.protocol() {
-            let transport = Transport(self.clone());
+            let transport = Transport::plain(self.clone());
             let call = || protocol.connection_made(transport);
             self.fatal_if_panicked("connection_made", catch_unwind(AssertUnwindSafe(call)));
         }

@@ -11,9 +11,8 @@ use asyncio_event_loop::EventLoop;
 use asyncio_executor::{with_cleanup, yield_now};
 use asyncio_sync::Event;
 
-use crate::connection::Connection;
 use crate::listener::Listener;
-use crate::transport::Transport;
+use crate::transport::{Transport, WeakTransport};
 
 /// Accepts connections: a handle, cheap to clone.
 ///
@@ -48,7 +47,7 @@ pub(crate) struct Core {
     closing: Event,
     /// Set when it is closed and the last connection has ended.
     closed: Event,
-    clients: RefCell<BTreeMap<u64, Weak<Connection>>>,
+    clients: RefCell<BTreeMap<u64, WeakTransport>>,
     next_client: Cell<u64>,
 }
 
@@ -100,8 +99,8 @@ impl Attachment {
         Self { core: core.clone(), id }
     }
 
-    pub(crate) fn attach(&self, connection: &Rc<Connection>) {
-        self.core.clients.borrow_mut().insert(self.id, Rc::downgrade(connection));
+    pub(crate) fn attach(&self, transport: &Transport) {
+        self.core.clients.borrow_mut().insert(self.id, transport.downgrade());
     }
 }
 
@@ -192,7 +191,7 @@ impl Server {
     /// The connections that were accepted and have not ended, in the order of their coming.
     #[must_use]
     pub fn clients(&self) -> Vec<Transport> {
-        self.core.clients.borrow().values().filter_map(|client| client.upgrade().map(Transport)).collect()
+        self.core.clients.borrow().values().filter_map(WeakTransport::upgrade).collect()
     }
 
     /// Whether it accepts connections.

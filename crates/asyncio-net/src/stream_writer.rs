@@ -218,7 +218,7 @@ impl AsyncWrite for StreamWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let Core { state, transport } = &*self.core;
         state.check()?;
-        if transport.is_closing() || transport.0.has_write_ended() {
+        if transport.is_closing() || transport.has_write_ended() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
         }
         if state.is_writing_paused() {
@@ -232,7 +232,7 @@ impl AsyncWrite for StreamWriter {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Core { state, transport } = &*self.core;
-        if transport.0.poll_flushed(cx).is_pending() {
+        if transport.poll_flushed(cx).is_pending() {
             report_wait(&DRAIN, None);
             return Poll::Pending;
         }

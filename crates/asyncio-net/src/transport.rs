@@ -5,7 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
 
 use socket2::SockAddr;
 
@@ -21,7 +22,22 @@ use crate::protocol::Protocol;
 ///
 /// `asyncio.Transport`, in `asyncio/transports.py` and `asyncio/selector_events.py`.
 #[derive(Clone)]
-pub struct Transport(pub(crate) Rc<Connection>);
+pub struct Transport(Link);
+
+/// What a handle stands for.
+#[derive(Clone)]
+enum Link {
+    Plain(Rc<Connection>),
+}
+
+/// Does the same with whatever a handle stands for.
+macro_rules! each {
+    ($transport:expr, $link:ident => $what:expr) => {
+        match &$transport.0 {
+            Link::Plain($link) => $what,
+        }
+    };
+}
 
 impl Transport {
     /// Writes bytes: at once what the socket takes, and later, in the background, the rest, which is buffered. It never
@@ -34,7 +50,7 @@ impl Transport {
     /// After [`write_eof`](Self::write_eof).
     #[track_caller]
     pub fn write(&self, data: impl AsRef<[u8]>) {
-        self.0.write(data.as_ref());
+        each!(self, link => link.write(data.as_ref()));
     }
 
     /// Writes several pieces one after the other, with one system call for many of them.
@@ -46,12 +62,12 @@ impl Transport {
     pub fn writelines<T: AsRef<[u8]>>(&self, pieces: impl IntoIterator<Item = T>) {
         let pieces: Vec<T> = pieces.into_iter().collect();
         let slices: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
-        self.0.write_pieces(&slices);
+        each!(self, link => link.write_pieces(&slices));
     }
 
     /// Closes the sending half when all is written. Receiving goes on. No effect the second time, and after `close`.
     pub fn write_eof(&self) {
-        self.0.write_eof();
+        each!(self, link => link.write_eof());
     }
 
     /// Whether `write_eof` is possible: on these sockets it is.
@@ -65,47 +81,47 @@ impl Transport {
     ///
     /// If the other end never takes what is buffered, that end does not come: [`abort`](Self::abort) does not wait for it.
     pub fn close(&self) {
-        self.0.close();
+        each!(self, link => link.close());
     }
 
     /// Ends the connection and drops what is buffered; `connection_lost(None)` comes in the next turn.
     pub fn abort(&self) {
-        self.0.force_close(None);
+        each!(self, link => link.force_close(None));
     }
 
     /// Whether it is closed or on its way to be.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.0.is_closing()
+        each!(self, link => link.is_closing())
     }
 
     /// No more bytes are given to the protocol until [`resume_reading`](Self::resume_reading). No effect the second time,
     /// and after `close`.
     pub fn pause_reading(&self) {
-        self.0.pause_reading();
+        each!(self, link => link.pause_reading());
     }
 
     /// Undoes `pause_reading`. What is there is given to the protocol from the next turn on.
     pub fn resume_reading(&self) {
-        self.0.resume_reading();
+        each!(self, link => link.resume_reading());
     }
 
     /// Whether it is neither paused nor closing.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        self.0.is_reading()
+        each!(self, link => link.is_reading())
     }
 
     /// How many bytes are buffered because the socket did not take them.
     #[must_use]
     pub fn write_buffer_size(&self) -> usize {
-        self.0.write_buffer_size()
+        each!(self, link => link.write_buffer_size())
     }
 
     /// The water marks of the write buffer in bytes, low and high.
     #[must_use]
     pub fn write_buffer_limits(&self) -> (usize, usize) {
-        self.0.water_marks()
+        each!(self, link => link.water_marks())
     }
 
     /// Sets the water marks: `pause_writing` is called when the buffer grows *above* `high`, and `resume_writing` when it
@@ -125,18 +141,18 @@ impl Transport {
             (Some(high), Some(low)) => (high, low),
         };
         assert!(high >= low, "the high-water mark ({high}) must not be below the low-water mark ({low})");
-        self.0.set_water_marks(low, high);
+        each!(self, link => link.set_water_marks(low, high));
     }
 
     /// The protocol; `None` when the connection is over.
     #[must_use]
     pub fn protocol(&self) -> Option<Rc<dyn Protocol>> {
-        self.0.protocol()
+        each!(self, link => link.protocol())
     }
 
     /// Puts another protocol in place. It is called from now on, without a `connection_made`.
     pub fn set_protocol(&self, protocol: Rc<dyn Protocol>) {
-        self.0.set_protocol(protocol);
+        each!(self, link => link.set_protocol(protocol));
     }
 
     /// The other end's address, as it was when the connection was made.
@@ -145,7 +161,7 @@ impl Transport {
     ///
     /// When it is not an IP address: the socket is a Unix socket. And when the other end was gone already.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        ip(self.0.peer())
+        ip(each!(self, link => link.peer()))
     }
 
     /// This end's address.
@@ -154,29 +170,64 @@ impl Transport {
     ///
     /// When it is not an IP address: the socket is a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        ip(self.0.local())
+        ip(each!(self, link => link.local()))
     }
 
     /// The other end's address on a Unix socket.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_peer_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
-        self.0.peer().and_then(SockAddr::as_unix)
+        each!(self, link => link.peer()).and_then(SockAddr::as_unix)
     }
 
     /// This end's address on a Unix socket.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_local_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
-        self.0.local().and_then(SockAddr::as_unix)
+        each!(self, link => link.local()).and_then(SockAddr::as_unix)
     }
 
     /// Lets `f` see the socket, to ask it or to set its options. Do not read, write or close it. `None` when the connection is
     /// over.
     #[cfg(unix)]
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
-        let io = self.0.io()?;
+        let io = each!(self, link => link.io())?;
         Some(f(io.socket().as_fd()))
+    }
+}
+
+/// What the crate does with a transport.
+impl Transport {
+    pub(crate) fn plain(connection: Rc<Connection>) -> Self {
+        Self(Link::Plain(connection))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakTransport {
+        match &self.0 {
+            Link::Plain(connection) => WeakTransport::Plain(Rc::downgrade(connection)),
+        }
+    }
+
+    pub(crate) fn has_write_ended(&self) -> bool {
+        each!(self, link => link.has_write_ended())
+    }
+
+    /// Ready when nothing is left to write, or the connection is lost.
+    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        each!(self, link => link.poll_flushed(cx))
+    }
+}
+
+/// A handle that keeps nothing alive.
+pub(crate) enum WeakTransport {
+    Plain(Weak<Connection>),
+}
+
+impl WeakTransport {
+    pub(crate) fn upgrade(&self) -> Option<Transport> {
+        match self {
+            Self::Plain(connection) => connection.upgrade().map(Transport::plain),
+        }
     }
 }
 
@@ -191,7 +242,7 @@ fn ip(address: Option<&SockAddr>) -> io::Result<SocketAddr> {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (self.0.io().is_some(), self.is_closing()) {
+        let state = match (each!(self, link => link.io()).is_some(), self.is_closing()) {
             (false, _) => "closed",
             (true, true) => "closing",
             (true, false) => "open",
