@@ -1,84 +1,118 @@
 //! `ToAddrs`: what a connection is made to and a server bound to.
 
+use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
 
-use asyncio_event_loop::to_thread;
+use socket2::Socket;
 
-/// What a connection is made to and a server bound to: addresses, or a name and a port.
+/// What a connection is made to and a server bound to: addresses, a name and a port, or a socket that exists.
 ///
-/// `("example.org", 80)`, `"example.org:80"`, `("127.0.0.1", 80)`, a `SocketAddr`, several of them. IP addresses are taken
-/// as they are; names are looked up on a thread of the loop's pool. The empty host is every interface for a server, and this
-/// machine for a client.
+/// `("example.org", 80)`, `"example.org:80"`, `("127.0.0.1", 80)`, `("example.org", "http")`, a `SocketAddr`; several of
+/// one kind, in an array, a slice or a `Vec`; several hosts with one port, as in `(["127.0.0.1", "::1"], 80)`. IP addresses
+/// are taken as they are; names are looked up on a thread of the loop's pool. The empty host is every interface for a
+/// server, and this machine for a client.
+///
+/// A `TcpStream` or `UnixStream` that is connected, or a `TcpListener` or `UnixListener`, is taken over, and put into
+/// nonblocking mode. Where options are about making a socket, they have no effect on one that exists.
+///
+/// # In Python
+///
+/// The arguments `host`, `port` and `sock`.
 pub trait ToAddrs {
     /// What is to be resolved.
     fn to_target(self) -> Target;
 }
 
-/// Addresses, or what is to be looked up for them: see [`ToAddrs`].
-#[derive(Clone, Debug)]
-pub struct Target(Kind);
+/// Addresses, what is to be looked up for them, or sockets: see [`ToAddrs`].
+#[derive(Debug)]
+pub struct Target(pub(crate) Vec<Part>);
 
-#[derive(Clone, Debug)]
-enum Kind {
-    Addresses(Vec<SocketAddr>),
-    Name(String, u16),
+#[derive(Debug)]
+pub(crate) enum Part {
+    Address(SocketAddr),
+    Name(String, Port),
+    #[cfg(unix)]
+    Path(PathBuf),
+    Socket(Socket),
     Invalid(String),
 }
 
-/// What the addresses are wanted for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
-    Connect,
-    Bind,
+/// A family of IP addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub fn of(address: &SocketAddr) -> Self {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}
+
+/// A port, or the name of a service that has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    Number(u16),
+    #[cfg(unix)]
+    Service(String),
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(port) => port.fmt(f),
+            #[cfg(unix)]
+            Self::Service(name) => name.fmt(f),
+        }
+    }
 }
 
 impl Target {
-    fn named(host: &str, port: u16) -> Self {
-        match host.parse::<IpAddr>() {
-            Ok(ip) => Self(Kind::Addresses(vec![SocketAddr::new(ip, port)])),
-            Err(_) => Self(Kind::Name(host.to_owned(), port)),
-        }
+    fn one(part: Part) -> Self {
+        Self(vec![part])
+    }
+
+    fn named(host: &str, port: Port) -> Self {
+        Self::one(match (host.parse::<IpAddr>(), port) {
+            (Ok(ip), Port::Number(port)) => Part::Address(SocketAddr::new(ip, port)),
+            (_, port) => Part::Name(host.to_owned(), port),
+        })
     }
 
     fn text(text: &str) -> Self {
         if let Ok(address) = text.parse() {
-            return Self(Kind::Addresses(vec![address]));
+            return Self::one(Part::Address(address));
         }
         match text.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
-            Some((host, Ok(port))) => Self::named(host, port),
-            _ => Self(Kind::Invalid(format!("`{text}` is not an address: write `host:port`"))),
+            Some((host, Ok(port))) => Self::named(host, Port::Number(port)),
+            _ => Self::one(Part::Invalid(format!("`{text}` is not an address: write `host:port`"))),
         }
     }
 
-    /// The addresses, at least one.
-    pub(crate) async fn resolve(self, to: Use) -> io::Result<Vec<SocketAddr>> {
-        let addresses = match self.0 {
-            Kind::Addresses(addresses) => addresses,
-            Kind::Invalid(message) => return Err(io::Error::new(io::ErrorKind::InvalidInput, message)),
-            Kind::Name(host, port) if host.is_empty() => match to {
-                Use::Bind => vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()],
-                Use::Connect => vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()],
-            },
-            Kind::Name(host, port) => {
-                let look_up = move || {
-                    let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-                    found.map_err(|error| io::Error::new(error.kind(), format!("cannot look up `{host}`: {error}")))
-                };
-                to_thread(look_up).await?
-            }
-        };
-        if addresses.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "there is no address to use"));
-        }
-        let mut distinct = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            if !distinct.contains(&address) {
-                distinct.push(address);
-            }
-        }
-        Ok(distinct)
+    #[cfg(unix)]
+    pub(crate) fn path(path: &Path) -> Self {
+        Self::one(Part::Path(path.to_owned()))
     }
+}
+
+impl FromIterator<Target> for Target {
+    fn from_iter<T: IntoIterator<Item = Target>>(targets: T) -> Self {
+        Self(targets.into_iter().flat_map(|target| target.0).collect())
+    }
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message.into())
 }
 
 impl ToAddrs for Target {
@@ -89,13 +123,28 @@ impl ToAddrs for Target {
 
 impl ToAddrs for (&str, u16) {
     fn to_target(self) -> Target {
-        Target::named(self.0, self.1)
+        Target::named(self.0, Port::Number(self.1))
     }
 }
 
 impl ToAddrs for (String, u16) {
     fn to_target(self) -> Target {
-        Target::named(&self.0, self.1)
+        (self.0.as_str(), self.1).to_target()
+    }
+}
+
+impl ToAddrs for (&String, u16) {
+    fn to_target(self) -> Target {
+        (self.0.as_str(), self.1).to_target()
+    }
+}
+
+/// A host and the name of a service, such as `"http"`, or a port as text.
+#[cfg(unix)]
+impl ToAddrs for (&str, &str) {
+    fn to_target(self) -> Target {
+        let (host, service) = self;
+        Target::named(host, service.parse().map_or_else(|_| Port::Service(service.to_owned()), Port::Number))
     }
 }
 
@@ -117,27 +166,41 @@ impl ToAddrs for &String {
     }
 }
 
-impl ToAddrs for Vec<SocketAddr> {
+/// Several, one after the other.
+impl<T: ToAddrs> ToAddrs for Vec<T> {
     fn to_target(self) -> Target {
-        Target(Kind::Addresses(self))
+        self.into_iter().map(T::to_target).collect()
     }
 }
 
-impl ToAddrs for &[SocketAddr] {
+impl<T: ToAddrs, const N: usize> ToAddrs for [T; N] {
     fn to_target(self) -> Target {
-        self.to_vec().to_target()
+        self.into_iter().map(T::to_target).collect()
     }
 }
 
-impl ToAddrs for &Vec<SocketAddr> {
+impl<T: ToAddrs + Clone> ToAddrs for &[T] {
     fn to_target(self) -> Target {
-        self.clone().to_target()
+        self.iter().cloned().map(T::to_target).collect()
     }
 }
 
-impl<const N: usize> ToAddrs for [SocketAddr; N] {
+impl<T: ToAddrs + Clone> ToAddrs for &Vec<T> {
     fn to_target(self) -> Target {
-        self.to_vec().to_target()
+        self.as_slice().to_target()
+    }
+}
+
+/// Several hosts with one port.
+impl<const N: usize> ToAddrs for ([&str; N], u16) {
+    fn to_target(self) -> Target {
+        (self.0.as_slice(), self.1).to_target()
+    }
+}
+
+impl ToAddrs for (&[&str], u16) {
+    fn to_target(self) -> Target {
+        self.0.iter().map(|&host| (host, self.1).to_target()).collect()
     }
 }
 
@@ -146,7 +209,7 @@ macro_rules! one_address {
     ($($address:ty),*) => {
         $(impl ToAddrs for $address {
             fn to_target(self) -> Target {
-                Target(Kind::Addresses(vec![self.into()]))
+                Target::one(Part::Address(self.into()))
             }
         })*
     };
@@ -154,24 +217,67 @@ macro_rules! one_address {
 
 one_address!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
 
+/// Sockets that exist.
+macro_rules! sockets {
+    ($($(#[$attribute:meta])* $socket:ty),*) => {
+        $($(#[$attribute])* impl ToAddrs for $socket {
+            fn to_target(self) -> Target {
+                Target::one(Part::Socket(self.into()))
+            }
+        })*
+    };
+}
+
+sockets!(
+    TcpStream,
+    TcpListener,
+    #[cfg(unix)]
+    UnixStream,
+    #[cfg(unix)]
+    UnixListener,
+    Socket
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parts(address: impl ToAddrs) -> String {
+        format!("{:?}", address.to_target().0)
+    }
+
     #[test]
     fn addresses_are_not_looked_up() {
         for target in [("127.0.0.1", 7).to_target(), "127.0.0.1:7".to_target(), (Ipv4Addr::LOCALHOST, 7).to_target()] {
-            assert!(matches!(target.0, Kind::Addresses(addresses) if addresses == [(Ipv4Addr::LOCALHOST, 7).into()]));
+            assert!(matches!(target.0[..], [Part::Address(address)] if address == (Ipv4Addr::LOCALHOST, 7).into()));
         }
         for target in [("::1", 7).to_target(), "[::1]:7".to_target()] {
-            assert!(matches!(target.0, Kind::Addresses(addresses) if addresses == [(Ipv6Addr::LOCALHOST, 7).into()]));
+            assert!(matches!(target.0[..], [Part::Address(address)] if address == (Ipv6Addr::LOCALHOST, 7).into()));
         }
     }
 
     #[test]
     fn names_are_looked_up_and_nonsense_is_refused() {
-        assert!(matches!("localhost:7".to_target().0, Kind::Name(host, 7) if host == "localhost"));
-        assert!(matches!("localhost".to_target().0, Kind::Invalid(_)));
-        assert!(matches!("localhost:port".to_target().0, Kind::Invalid(_)));
+        assert!(matches!(&"localhost:7".to_target().0[..], [Part::Name(host, Port::Number(7))] if host == "localhost"));
+        assert!(matches!("localhost".to_target().0[..], [Part::Invalid(_)]));
+        assert!(matches!("localhost:port".to_target().0[..], [Part::Invalid(_)]));
+    }
+
+    #[test]
+    fn several_are_one_after_the_other() {
+        let both = ["127.0.0.1:7", "[::1]:7"];
+        let expected = parts(both);
+        assert_eq!(parts(both.as_slice()), expected);
+        assert_eq!(parts(both.to_vec()), expected);
+        assert_eq!(parts((["127.0.0.1", "::1"], 7)), expected);
+        assert_eq!(parts(both.map(|address| address.parse::<SocketAddr>().unwrap())), expected);
+        assert_eq!(parts(Vec::<SocketAddr>::new()), "[]");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_service_may_be_a_number_or_a_name() {
+        assert_eq!(parts(("::1", "80")), parts(("::1", 80)));
+        assert!(matches!(&("::1", "http").to_target().0[..], [Part::Name(_, Port::Service(name))] if name == "http"));
     }
 }

@@ -77,6 +77,11 @@ impl IoHandler for Waiter {
     }
 }
 
+/// Registers a socket that is connected, for a connection that takes it over.
+pub(crate) fn connected(socket: Socket) -> io::Result<Io> {
+    Io::register(&get_running_loop(), socket, Rc::new(Waiter::default()))
+}
+
 /// Connects a socket, and registers it.
 ///
 /// Dropping it closes the socket.
@@ -146,13 +151,14 @@ fn bind_one(socket: &Socket, address: SocketAddr, local: &[SocketAddr]) -> io::R
     }))
 }
 
-/// The addresses with the families taking turns, the family of the first first, each in its order.
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+/// The addresses with the families taking turns, each in its order, after the first `lead - 1` of the family of the first.
+fn interleaved(addresses: Vec<SocketAddr>, lead: usize) -> Vec<SocketAddr> {
     let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let count = addresses.len();
     let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv4() == first_is_v4);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut result = Vec::with_capacity(count);
+    result.extend(first.by_ref().take(lead.saturating_sub(1)));
     while result.len() < count {
         result.extend(first.next());
         result.extend(second.next());
@@ -161,14 +167,15 @@ fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Attempts the addresses in order, each when the one before has failed or, with a `delay`, has gone on for that long. The
-/// first that succeeds ends the others.
+/// first that succeeds ends the others. With an `interleave` of more than zero the families take turns.
 pub(crate) async fn connect_any(
     addresses: Vec<SocketAddr>,
     local: Vec<SocketAddr>,
     delay: Option<Duration>,
+    interleave: usize,
 ) -> io::Result<(Io, SockAddr)> {
     let local: Rc<[SocketAddr]> = local.into();
-    let addresses = if delay.is_some() { interleaved(addresses) } else { addresses };
+    let addresses = if interleave > 0 { interleaved(addresses, interleave) } else { addresses };
     let mut waiting = addresses.into_iter();
     let mut running: Vec<Attempt> = Vec::new();
     let mut errors = Vec::new();
@@ -221,7 +228,10 @@ mod tests {
         let parse = |text: &[&str]| text.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let given = parse(&["[::1]:1", "[::1]:2", "[::1]:3", "1.1.1.1:1", "1.1.1.1:2"]);
         let expected = parse(&["[::1]:1", "1.1.1.1:1", "[::1]:2", "1.1.1.1:2", "[::1]:3"]);
-        assert_eq!(interleaved(given), expected);
+        assert_eq!(interleaved(given.clone(), 1), expected);
+        let expected = parse(&["[::1]:1", "[::1]:2", "1.1.1.1:1", "[::1]:3", "1.1.1.1:2"]);
+        assert_eq!(interleaved(given.clone(), 2), expected);
+        assert_eq!(interleaved(given.clone(), 9), given);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `create_connection` and `create_unix_connection`.
+//! `create_connection` and its options.
 
 use std::fmt;
 use std::future::Future;
@@ -9,12 +9,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use asyncio_event_loop::get_running_loop;
-use socket2::SockAddr;
+use socket2::{SockAddr, Socket};
 
-use crate::address::{Target, ToAddrs, Use};
-use crate::connect::connect_any;
+use crate::address::{Family, Target, ToAddrs, invalid};
+use crate::connect::{connect_any, connected};
 use crate::connection::{Connection, Io};
 use crate::protocol::Protocol;
+use crate::target::{Resolved, Use, only_addresses};
 use crate::transport::Transport;
 
 /// Connects to `address`, and makes the protocol of the connection with `factory`.
@@ -48,40 +49,120 @@ where
     F: FnOnce() -> P,
     P: Protocol + 'static,
 {
-    CreateConnection { factory, how: How::new(address) }
+    CreateConnection::new(factory, address.to_target())
 }
 
-/// How a connection over TCP is to be made.
+/// Makes a connection of a socket that was accepted elsewhere, and its protocol with `factory`.
+///
+/// It is [`create_connection`] with a socket, and takes no address. The socket is closed with the connection.
+///
+/// # Cancel safety
+///
+/// Dropping it closes the socket.
+///
+/// # Errors
+///
+/// `InvalidInput` if it is not a stream socket or listens.
+///
+/// # Panics
+///
+/// When it is awaited without a running event loop.
+///
+/// # Examples
+///
+/// ```
+/// use asyncio_net::{Protocol, Transport, connect_accepted_socket};
+/// use std::io::Read;
+/// use std::net::{TcpListener, TcpStream};
+///
+/// struct Greet;
+/// impl Protocol for Greet {
+///     fn connection_made(&self, transport: Transport) {
+///         transport.write(b"hello");
+///         transport.close();
+///     }
+/// }
+///
+/// # fn main() -> std::io::Result<()> {
+/// let listener = TcpListener::bind(("127.0.0.1", 0))?;
+/// let mut client = TcpStream::connect(listener.local_addr()?)?;
+/// let (accepted, _) = listener.accept()?;
+/// asyncio::run(async { connect_accepted_socket(|| Greet, accepted).await.map(drop) })?;
+/// let mut heard = String::new();
+/// client.read_to_string(&mut heard)?;
+/// assert_eq!(heard, "hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # In Python
+///
+/// `loop.connect_accepted_socket`, in `asyncio/base_events.py`.
+pub fn connect_accepted_socket<F, P>(factory: F, socket: impl Into<Socket>) -> CreateConnection<F>
+where
+    F: FnOnce() -> P,
+    P: Protocol + 'static,
+{
+    CreateConnection::new(factory, socket.into().to_target())
+}
+
+/// How a connection is to be made.
 pub(crate) struct How {
     target: Target,
     local: Option<Target>,
+    family: Option<Family>,
     delay: Option<Duration>,
+    interleave: Option<usize>,
 }
 
 /// A registered socket and the address of the other end.
 type Connected = io::Result<(Io, Option<SockAddr>)>;
 
 impl How {
-    pub(crate) fn new(address: impl ToAddrs) -> Self {
-        Self { target: address.to_target(), local: None, delay: None }
+    pub(crate) fn new(target: Target) -> Self {
+        Self { target, local: None, family: None, delay: None, interleave: None }
     }
 
     pub(crate) fn local_addr(&mut self, address: impl ToAddrs) {
         self.local = Some(address.to_target());
     }
 
+    pub(crate) fn family(&mut self, family: Option<Family>) {
+        self.family = family;
+    }
+
     pub(crate) fn happy_eyeballs_delay(&mut self, delay: Option<Duration>) {
         self.delay = delay;
     }
 
+    pub(crate) fn interleave(&mut self, count: Option<usize>) {
+        self.interleave = count;
+    }
+
     pub(crate) async fn connect(self) -> Connected {
-        let addresses = self.target.resolve(Use::Connect).await?;
-        let local = match self.local {
-            None => Vec::new(),
-            Some(local) => local.resolve(Use::Connect).await?,
-        };
-        let (io, peer) = connect_any(addresses, local, self.delay).await?;
-        Ok((io, Some(peer)))
+        let mut resolved = self.target.resolve(Use::Connect, self.family).await?;
+        if let [Resolved::Address(_), ..] | [_, _, ..] = resolved[..] {
+            let addresses = only_addresses(resolved)?;
+            let local = match self.local {
+                None => Vec::new(),
+                Some(local) => local.resolve_addresses(self.family).await?,
+            };
+            // With a delay the families take turns, unless it was said otherwise.
+            let interleave = self.interleave.unwrap_or(usize::from(self.delay.is_some()));
+            let (io, peer) = connect_any(addresses, local, self.delay, interleave).await?;
+            return Ok((io, Some(peer)));
+        }
+        if self.local.is_some() {
+            return Err(invalid(
+                "a local address was given along with a socket that exists or a path: bind that instead",
+            ));
+        }
+        match resolved.pop() {
+            #[cfg(unix)]
+            Some(Resolved::Path(path)) => crate::unix::connect(path).await,
+            Some(Resolved::Socket(socket)) => Ok((connected(socket)?, None)),
+            _ => unreachable!("the other cases were told apart above"),
+        }
     }
 }
 
@@ -93,6 +174,10 @@ pub struct CreateConnection<F> {
 }
 
 impl<F> CreateConnection<F> {
+    pub(crate) fn new(factory: F, target: Target) -> Self {
+        Self { factory, how: How::new(target) }
+    }
+
     /// Binds to this address first, or, of several, to the first of the right family that can be had.
     pub fn local_addr(mut self, address: impl ToAddrs) -> Self {
         self.how.local_addr(address);
@@ -104,6 +189,19 @@ impl<F> CreateConnection<F> {
     /// for the failure of the one before.
     pub fn happy_eyeballs_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.how.happy_eyeballs_delay(delay.into());
+        self
+    }
+
+    /// Has the families of the addresses take turns, after `count - 1` more addresses of the family of the first. 0: the
+    /// order is that of the look-up. The default is 1 with a [`happy_eyeballs_delay`](Self::happy_eyeballs_delay), else 0.
+    pub fn interleave(mut self, count: impl Into<Option<usize>>) -> Self {
+        self.how.interleave(count.into());
+        self
+    }
+
+    /// Uses addresses of this family only.
+    pub fn family(mut self, family: impl Into<Option<Family>>) -> Self {
+        self.how.family(family.into());
         self
     }
 }

@@ -10,10 +10,11 @@ use std::rc::Rc;
 use asyncio_event_loop::get_running_loop;
 use socket2::{Domain, Socket, Type};
 
-use crate::address::{Target, ToAddrs, Use};
-use crate::listener::{Factory, Listener};
+use crate::address::{Family, Target, ToAddrs};
+use crate::listener::{Factory, Listener, OnClose};
 use crate::protocol::Protocol;
 use crate::server::Server;
+use crate::target::{Resolved, Use};
 
 /// How many connections wait for being accepted, and are accepted in one go, unless `backlog` says otherwise: CPython's.
 pub(crate) const BACKLOG: u32 = 100;
@@ -57,124 +58,165 @@ pub(crate) fn erased<P: Protocol + 'static>(factory: impl Fn() -> P + 'static) -
 pub struct CreateServer {
     factory: Factory,
     target: Target,
+    options: Options,
+}
+
+#[derive(Clone, Debug)]
+struct Options {
+    family: Option<Family>,
     backlog: u32,
     reuse_address: bool,
     reuse_port: bool,
     keep_alive: bool,
     start_serving: bool,
+    cleanup_socket: bool,
 }
+
+/// A bound socket, and what is to be done when it is closed.
+type Bound = (Socket, Option<OnClose>);
 
 impl CreateServer {
     pub(crate) fn new(factory: Factory, target: Target) -> Self {
-        Self {
-            factory,
-            target,
+        let options = Options {
+            family: None,
             backlog: BACKLOG,
             reuse_address: cfg!(unix),
             reuse_port: false,
             keep_alive: false,
             start_serving: true,
-        }
+            cleanup_socket: false,
+        };
+        Self { factory, target, options }
     }
 
     pub(crate) fn set_factory(&mut self, factory: Factory) {
         self.factory = factory;
     }
 
+    /// Uses addresses of this family only.
+    pub fn family(mut self, family: impl Into<Option<Family>>) -> Self {
+        self.options.family = family.into();
+        self
+    }
+
     /// How many connections may wait for being accepted, and how many are accepted in one go. The default is 100.
     pub fn backlog(mut self, backlog: u32) -> Self {
-        self.backlog = backlog;
+        self.options.backlog = backlog;
         self
     }
 
     /// Whether the address may be taken while connections of an earlier server linger on it. The default is `true` on Unix.
     pub fn reuse_address(mut self, reuse: bool) -> Self {
-        self.reuse_address = reuse;
+        self.options.reuse_address = reuse;
         self
     }
 
     /// Whether other sockets may listen on the same address, which share the connections. The default is `false`.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
-        self.reuse_port = reuse;
+        self.options.reuse_port = reuse;
         self
     }
 
     /// Whether connections that are silent for long are probed by the system. The default is `false`.
     pub fn keep_alive(mut self, keep_alive: bool) -> Self {
-        self.keep_alive = keep_alive;
+        self.options.keep_alive = keep_alive;
         self
     }
 
     /// Whether the server listens at once, or only from [`Server::start_serving`] or [`Server::serve_forever`] on.
     pub fn start_serving(mut self, start: bool) -> Self {
-        self.start_serving = start;
+        self.options.start_serving = start;
+        self
+    }
+
+    /// Whether the file of a Unix socket is removed when the server is closed, if it is still the same. The default is `true`
+    /// for [`create_unix_server`](crate::create_unix_server), and else, where a Unix socket that exists was given, `false`.
+    pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
+        self.options.cleanup_socket = cleanup;
         self
     }
 
     async fn create(self) -> io::Result<Server> {
+        let Self { factory, target, options } = self;
         let this = get_running_loop();
-        let addresses = self.target.clone().resolve(Use::Bind).await?;
-        let sockets = self.bind_all(&addresses)?;
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
+        let resolved = target.resolve(Use::Bind, options.family).await?;
+        let bound = bind_all(resolved, &options)?;
+        let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
         let server = Server::new(&this, |this, core| {
-            let listener = |socket| Listener::new(this, core, &self.factory, socket, backlog, None);
-            sockets.into_iter().map(listener).collect()
+            let listener = |(socket, on_close)| Listener::new(this, core, &factory, socket, backlog, on_close);
+            bound.into_iter().map(listener).collect()
         });
-        if self.start_serving {
+        if options.start_serving {
             server.start_serving().await?;
         }
         Ok(server)
     }
+}
 
-    fn bind_all(&self, addresses: &[SocketAddr]) -> io::Result<Vec<Socket>> {
-        let mut sockets = Vec::with_capacity(addresses.len());
-        let mut skipped = None;
-        for &address in addresses {
-            // A family that this machine does not know.
-            let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
-                Ok(socket) => socket,
-                Err(error) => {
-                    skipped = Some(error);
-                    continue;
+fn bind_all(resolved: Vec<Resolved>, options: &Options) -> io::Result<Vec<Bound>> {
+    let mut bound = Vec::with_capacity(resolved.len());
+    let mut skipped = None;
+    for one in resolved {
+        let address = match one {
+            Resolved::Address(address) => address,
+            #[cfg(unix)]
+            Resolved::Path(path) => {
+                bound.push(crate::unix::bind(path, options.cleanup_socket)?);
+                continue;
+            }
+            Resolved::Socket(socket) => {
+                #[cfg(unix)]
+                let on_close = if options.cleanup_socket { crate::unix::removal_of(&socket) } else { None };
+                #[cfg(not(unix))]
+                let on_close = None;
+                bound.push((socket, on_close));
+                continue;
+            }
+        };
+        // A family that this machine does not know.
+        let socket = match Socket::new(Domain::for_address(address), Type::STREAM, None) {
+            Ok(socket) => socket,
+            Err(error) => {
+                skipped = Some(error);
+                continue;
+            }
+        };
+        match bind(&socket, address, options) {
+            Ok(()) => bound.push((socket, None)),
+            Err(error) => {
+                let absent = error.kind() == io::ErrorKind::AddrNotAvailable;
+                let error = io::Error::new(error.kind(), format!("cannot bind to {address}: {error}"));
+                if !absent {
+                    return Err(error);
                 }
-            };
-            match self.bind(&socket, address) {
-                Ok(()) => sockets.push(socket),
-                Err(error) => {
-                    let absent = error.kind() == io::ErrorKind::AddrNotAvailable;
-                    let error = io::Error::new(error.kind(), format!("cannot bind to {address}: {error}"));
-                    if !absent {
-                        return Err(error);
-                    }
-                    skipped = Some(error);
-                }
+                skipped = Some(error);
             }
         }
-        match skipped {
-            Some(error) if sockets.is_empty() => Err(error),
-            _ => Ok(sockets),
-        }
     }
+    match skipped {
+        Some(error) if bound.is_empty() => Err(error),
+        _ => Ok(bound),
+    }
+}
 
-    fn bind(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
-        socket.set_nonblocking(true)?;
-        if self.reuse_address {
-            socket.set_reuse_address(true)?;
-        }
-        if self.reuse_port {
-            #[cfg(unix)]
-            socket.set_reuse_port(true)?;
-            #[cfg(not(unix))]
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "this platform cannot share ports"));
-        }
-        if self.keep_alive {
-            socket.set_keepalive(true)?;
-        }
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.bind(&address.into())
+fn bind(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    if options.reuse_address {
+        socket.set_reuse_address(true)?;
     }
+    if options.reuse_port {
+        #[cfg(unix)]
+        socket.set_reuse_port(true)?;
+        #[cfg(not(unix))]
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "this platform cannot share ports"));
+    }
+    if options.keep_alive {
+        socket.set_keepalive(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())
 }
 
 impl IntoFuture for CreateServer {
@@ -188,6 +230,6 @@ impl IntoFuture for CreateServer {
 
 impl fmt::Debug for CreateServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<CreateServer on {:?}>", self.target)
+        f.debug_tuple("CreateServer").field(&self.target).field(&self.options).finish()
     }
 }

@@ -22,14 +22,15 @@ mod stream;
 mod stream_reader;
 mod stream_state;
 mod stream_writer;
+mod target;
 mod transport;
 #[cfg(unix)]
 mod unix;
 mod write_buffer;
 
-pub use address::{Target, ToAddrs};
+pub use address::{Family, Target, ToAddrs};
 pub use connect::ConnectErrors;
-pub use create_connection::{Connecting, CreateConnection, create_connection};
+pub use create_connection::{Connecting, CreateConnection, connect_accepted_socket, create_connection};
 pub use create_server::{CreateServer, create_server};
 #[cfg(unix)]
 pub use datagram::{CreateDatagramEndpoint, DatagramProtocol, DatagramTransport, create_datagram_endpoint};
@@ -37,8 +38,8 @@ pub use protocol::{BufferedProtocol, Protocol};
 pub use read_error::{IncompleteReadError, LimitOverrunError, ReadError};
 #[cfg(unix)]
 pub use resolve::{
-    AddrInfo, AddrInfoFlags, AddrInfoHints, Family, LookupError, NameInfoFlags, Service, SocketKind, getaddrinfo,
-    getnameinfo, resolve,
+    AddrInfo, AddrInfoFlags, AddrInfoHints, LookupError, NameInfoFlags, Service, SocketKind, getaddrinfo, getnameinfo,
+    resolve,
 };
 #[cfg(unix)]
 pub use sendfile::{SendfileNotAvailableError, SockSendfile};
@@ -47,9 +48,9 @@ pub use server::Server;
 pub use sock::{Accept, Address, AsSocket, LoopSockets, Place, Socket};
 pub use stream::{OpenConnection, StartServer, open_connection, start_server};
 #[cfg(unix)]
-pub use stream::{OpenUnixConnection, StartUnixServer, open_unix_connection, start_unix_server};
+pub use stream::{open_unix_connection, start_unix_server};
 pub use stream_reader::{Lines, Separators, StreamReader};
 pub use stream_writer::StreamWriter;
 pub use transport::Transport;
 #[cfg(unix)]
-pub use unix::{CreateUnixServer, create_unix_connection, create_unix_server};
+pub use unix::{create_unix_connection, create_unix_server};

@@ -11,7 +11,7 @@ use asyncio_event_loop::to_thread;
 
 use crate::sock::{Address, Place};
 
-pub use info::{AddrInfo, AddrInfoFlags, AddrInfoHints, Family, LookupError, NameInfoFlags, Service, SocketKind};
+pub use info::{AddrInfo, AddrInfoFlags, AddrInfoHints, LookupError, NameInfoFlags, Service, SocketKind};
 
 /// The addresses of `host` with the port of `service`, in the order in which they are to be tried.
 ///
@@ -72,6 +72,15 @@ fn look_up(host: Option<String>, service: Option<String>, hints: AddrInfoHints) 
     let host = host.map(|host| no_zeros(host, "host")).transpose()?;
     let service = service.map(|service| no_zeros(service, "service")).transpose()?;
     native::getaddrinfo(host.as_deref(), service.as_deref(), &hints)
+}
+
+/// The addresses for a stream to a host, or for a listener. It blocks.
+pub(crate) fn stream_addresses(host: &str, service: String, passive: bool) -> io::Result<Vec<SocketAddr>> {
+    let flags = if passive { AddrInfoFlags::PASSIVE } else { AddrInfoFlags::NONE };
+    let hints = AddrInfoHints { kind: Some(SocketKind::Stream), flags, ..AddrInfoHints::default() };
+    let name = Some(host).filter(|host| !host.is_empty()).map(str::to_owned);
+    let found = look_up(name, Some(service), hints)?;
+    if found.is_empty() { Err(nothing_found(host)) } else { Ok(found.iter().map(|info| info.address).collect()) }
 }
 
 fn no_zeros(text: String, what: &str) -> io::Result<CString> {

@@ -11,12 +11,17 @@ mod socket;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 #[cfg(doc)]
 use asyncio_event_loop::EventLoop;
 
+use crate::address::ToAddrs;
+use crate::create_connection::CreateConnection;
+use crate::create_server::CreateServer;
 use crate::datagram::{CreateDatagramEndpoint, DatagramProtocol};
+use crate::protocol::Protocol;
 use crate::resolve::{AddrInfo, AddrInfoHints, NameInfoFlags, Service};
 use crate::sendfile::SockSendfile;
 
@@ -31,9 +36,9 @@ pub use socket::{Accept, AsSocket, Socket};
 /// this order.
 pub(crate) const FULL_RECEIVER_PAUSE: Duration = Duration::from_millis(1);
 
-/// The loop's calls on sockets and names, as methods of [`EventLoop`].
+/// The loop's calls on sockets and names, and what makes connections, servers and endpoints, as methods of [`EventLoop`].
 ///
-/// They take any socket of the standard library, of `socket2`, or anything else with a descriptor, and a [`Socket`], which
+/// The calls on sockets take any socket of the standard library, of `socket2`, or anything else with a descriptor, and a [`Socket`], which
 /// stays registered and is the fast form. All of them
 ///
 /// * try the system call at once, and register and wait only if it would block;
@@ -260,6 +265,71 @@ pub trait LoopSockets: sealed::Sealed {
         address: SocketAddr,
         flags: NameInfoFlags,
     ) -> impl Future<Output = io::Result<(String, String)>>;
+
+    /// Connects, and makes the protocol of the connection: see [`create_connection`](crate::create_connection).
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_connection`.
+    fn create_connection<F, P>(&self, factory: F, address: impl ToAddrs) -> CreateConnection<F>
+    where
+        F: FnOnce() -> P,
+        P: Protocol + 'static,
+    {
+        crate::create_connection(factory, address)
+    }
+
+    /// Makes a connection of a socket that was accepted: see [`connect_accepted_socket`](crate::connect_accepted_socket).
+    ///
+    /// # In Python
+    ///
+    /// `loop.connect_accepted_socket`.
+    fn connect_accepted_socket<F, P>(&self, factory: F, socket: impl Into<socket2::Socket>) -> CreateConnection<F>
+    where
+        F: FnOnce() -> P,
+        P: Protocol + 'static,
+    {
+        crate::connect_accepted_socket(factory, socket)
+    }
+
+    /// Connects to a Unix socket: see [`create_unix_connection`](crate::create_unix_connection).
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_unix_connection`.
+    fn create_unix_connection<F, P>(&self, factory: F, path: impl AsRef<Path>) -> CreateConnection<F>
+    where
+        F: FnOnce() -> P,
+        P: Protocol + 'static,
+    {
+        crate::create_unix_connection(factory, path)
+    }
+
+    /// Listens, and makes the protocol of each connection: see [`create_server`](crate::create_server).
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_server`.
+    fn create_server<F, P>(&self, factory: F, address: impl ToAddrs) -> CreateServer
+    where
+        F: Fn() -> P + 'static,
+        P: Protocol + 'static,
+    {
+        crate::create_server(factory, address)
+    }
+
+    /// Listens on a Unix socket: see [`create_unix_server`](crate::create_unix_server).
+    ///
+    /// # In Python
+    ///
+    /// `loop.create_unix_server`.
+    fn create_unix_server<F, P>(&self, factory: F, path: impl AsRef<Path>) -> CreateServer
+    where
+        F: Fn() -> P + 'static,
+        P: Protocol + 'static,
+    {
+        crate::create_unix_server(factory, path)
+    }
 
     /// Makes a datagram socket and a protocol that it serves: see [`CreateDatagramEndpoint`].
     ///

@@ -1,15 +1,15 @@
-//! `open_connection` and `start_server`, and the same over Unix sockets.
+//! `open_connection` and `start_server`, and the same over Unix sockets, with their options.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 #[cfg(unix)]
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::address::ToAddrs;
+use crate::address::{Family, Target, ToAddrs};
 use crate::create_connection::{Connecting, How};
 use crate::create_server::CreateServer;
 use crate::listener::Factory;
@@ -17,8 +17,6 @@ use crate::server::Server;
 use crate::stream_reader::StreamReader;
 use crate::stream_state::{Handler, State, StreamProtocol, ends, in_tasks};
 use crate::stream_writer::StreamWriter;
-#[cfg(unix)]
-use crate::unix::{CreateUnixServer, connect_unix};
 
 /// The limit of a stream unless `limit` sets another: CPython's. See [`StreamReader`].
 const LIMIT: usize = 64 * 1024;
@@ -77,7 +75,7 @@ fn check(limit: usize) -> usize {
 ///
 /// `asyncio.open_connection`, in `asyncio/streams.py`.
 pub fn open_connection(address: impl ToAddrs) -> OpenConnection {
-    OpenConnection { how: How::new(address), limit: LIMIT }
+    OpenConnection { how: How::new(address.to_target()), limit: LIMIT }
 }
 
 /// How a stream is to be opened: see [`open_connection`].
@@ -108,6 +106,18 @@ impl OpenConnection {
     /// As [`CreateConnection::happy_eyeballs_delay`](crate::CreateConnection::happy_eyeballs_delay).
     pub fn happy_eyeballs_delay(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.how.happy_eyeballs_delay(delay.into());
+        self
+    }
+
+    /// As [`CreateConnection::interleave`](crate::CreateConnection::interleave).
+    pub fn interleave(mut self, count: impl Into<Option<usize>>) -> Self {
+        self.how.interleave(count.into());
+        self
+    }
+
+    /// As [`CreateConnection::family`](crate::CreateConnection::family).
+    pub fn family(mut self, family: impl Into<Option<Family>>) -> Self {
+        self.how.family(family.into());
         self
     }
 }
@@ -187,6 +197,12 @@ impl StartServer {
         self
     }
 
+    /// As [`CreateServer::family`].
+    pub fn family(mut self, family: impl Into<Option<Family>>) -> Self {
+        self.server = self.server.family(family);
+        self
+    }
+
     /// As [`CreateServer::backlog`].
     pub fn backlog(mut self, backlog: u32) -> Self {
         self.server = self.server.backlog(backlog);
@@ -216,6 +232,12 @@ impl StartServer {
         self.server = self.server.start_serving(start);
         self
     }
+
+    /// As [`CreateServer::cleanup_socket`].
+    pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
+        self.server = self.server.cleanup_socket(cleanup);
+        self
+    }
 }
 
 impl IntoFuture for StartServer {
@@ -241,43 +263,8 @@ impl fmt::Debug for StartServer {
 ///
 /// `asyncio.open_unix_connection`, in `asyncio/streams.py`.
 #[cfg(unix)]
-pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenUnixConnection {
-    OpenUnixConnection { path: path.as_ref().to_owned(), limit: LIMIT }
-}
-
-/// How a stream over a Unix socket is to be opened: see [`open_unix_connection`].
-#[cfg(unix)]
-#[derive(Debug)]
-#[must_use = "nothing is done before it is awaited"]
-pub struct OpenUnixConnection {
-    path: PathBuf,
-    limit: usize,
-}
-
-#[cfg(unix)]
-impl OpenUnixConnection {
-    /// The limit of the reader in bytes: see [`StreamReader`].
-    ///
-    /// # Panics
-    ///
-    /// When it is 0.
-    #[track_caller]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = check(limit);
-        self
-    }
-}
-
-#[cfg(unix)]
-impl IntoFuture for OpenUnixConnection {
-    type Output = Ends;
-    type IntoFuture = Opening<Ends>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let state = State::new(self.limit);
-        let connected = connect_unix(self.path);
-        Box::pin(open(state.clone(), Connecting::new(move || StreamProtocol::new(state, None), connected)))
-    }
+pub fn open_unix_connection(path: impl AsRef<Path>) -> OpenConnection {
+    open_connection(Target::path(path.as_ref()))
 }
 
 /// Listens on a Unix socket at `path`, and calls `handler` with the two ends of each connection, in a task of its own.
@@ -288,68 +275,9 @@ impl IntoFuture for OpenUnixConnection {
 ///
 /// `asyncio.start_unix_server`, in `asyncio/streams.py`.
 #[cfg(unix)]
-pub fn start_unix_server<H>(handler: H, path: impl AsRef<Path>) -> StartUnixServer
+pub fn start_unix_server<H>(handler: H, path: impl AsRef<Path>) -> StartServer
 where
     H: AsyncFn(StreamReader, StreamWriter) + 'static,
 {
-    let handler = in_tasks(handler);
-    let server = CreateUnixServer::new(factory(handler.clone(), LIMIT), path.as_ref());
-    StartUnixServer { server, handler }
-}
-
-/// How a server of streams over a Unix socket is to be made: see [`start_unix_server`].
-#[cfg(unix)]
-#[must_use = "nothing is done before it is awaited"]
-pub struct StartUnixServer {
-    server: CreateUnixServer,
-    handler: Handler,
-}
-
-#[cfg(unix)]
-impl StartUnixServer {
-    /// The limit of the readers in bytes: see [`StreamReader`].
-    ///
-    /// # Panics
-    ///
-    /// When it is 0.
-    #[track_caller]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.server.set_factory(factory(self.handler.clone(), check(limit)));
-        self
-    }
-
-    /// As [`CreateUnixServer::backlog`].
-    pub fn backlog(mut self, backlog: u32) -> Self {
-        self.server = self.server.backlog(backlog);
-        self
-    }
-
-    /// As [`CreateUnixServer::start_serving`].
-    pub fn start_serving(mut self, start: bool) -> Self {
-        self.server = self.server.start_serving(start);
-        self
-    }
-
-    /// As [`CreateUnixServer::cleanup_socket`].
-    pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
-        self.server = self.server.cleanup_socket(cleanup);
-        self
-    }
-}
-
-#[cfg(unix)]
-impl IntoFuture for StartUnixServer {
-    type Output = io::Result<Server>;
-    type IntoFuture = Opening<io::Result<Server>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        self.server.into_future()
-    }
-}
-
-#[cfg(unix)]
-impl fmt::Debug for StartUnixServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StartUnixServer").field(&self.server).finish()
-    }
+    start_server(handler, Target::path(path.as_ref())).cleanup_socket(true)
 }

@@ -1,29 +1,26 @@
 //! Connections and servers over Unix sockets.
 
-use std::fmt;
 use std::fs;
-use std::future::Future;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 
-use asyncio_event_loop::get_running_loop;
 use asyncio_executor::Fault;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::connect::connect;
+use crate::address::Target;
+use crate::connect;
 use crate::connection::Io;
-use crate::create_connection::Connecting;
-use crate::create_server::{BACKLOG, erased};
-use crate::listener::{Factory, Listener, OnClose};
+use crate::create_connection::CreateConnection;
+use crate::create_server::{CreateServer, erased};
+use crate::listener::OnClose;
 use crate::protocol::Protocol;
-use crate::server::Server;
 
 /// Connects to the Unix socket at `path`, and makes the protocol of the connection with `factory`.
 ///
-/// A path that begins with a zero byte is, on Linux, a name in the abstract name space.
+/// A path that begins with a zero byte is, on Linux, a name in the abstract name space. A socket that is connected already
+/// is given to [`create_connection`](crate::create_connection) instead.
 ///
 /// # Cancel safety
 ///
@@ -36,26 +33,20 @@ use crate::server::Server;
 /// # In Python
 ///
 /// `loop.create_unix_connection`, in `asyncio/unix_events.py`.
-pub fn create_unix_connection<F, P>(factory: F, path: impl AsRef<Path>) -> Connecting<F, P>
+pub fn create_unix_connection<F, P>(factory: F, path: impl AsRef<Path>) -> CreateConnection<F>
 where
     F: FnOnce() -> P,
     P: Protocol + 'static,
 {
-    Connecting::new(factory, connect_unix(path.as_ref().to_owned()))
-}
-
-pub(crate) async fn connect_unix(path: PathBuf) -> io::Result<(Io, Option<SockAddr>)> {
-    let address = SockAddr::unix(&path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    let said = |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {path:?}: {error}"));
-    Ok((connect(socket, &address).await.map_err(said)?, Some(address)))
+    CreateConnection::new(factory, Target::path(path.as_ref()))
 }
 
 /// Listens on a Unix socket at `path`, and makes the protocol of each connection with `factory`.
 ///
 /// What it returns is awaited, after its options were set. A socket file that is there is removed first; a file of another
-/// kind is an error. When the server is closed, the file is removed, if it is still the same.
+/// kind is an error. When the server is closed, the file is removed, if it is still the same: see
+/// [`cleanup_socket`](CreateServer::cleanup_socket). A socket that exists is given to
+/// [`create_server`](crate::create_server) instead.
 ///
 /// # Errors
 ///
@@ -64,77 +55,53 @@ pub(crate) async fn connect_unix(path: PathBuf) -> io::Result<(Io, Option<SockAd
 /// # In Python
 ///
 /// `loop.create_unix_server`, in `asyncio/unix_events.py`.
-pub fn create_unix_server<F, P>(factory: F, path: impl AsRef<Path>) -> CreateUnixServer
+pub fn create_unix_server<F, P>(factory: F, path: impl AsRef<Path>) -> CreateServer
 where
     F: Fn() -> P + 'static,
     P: Protocol + 'static,
 {
-    CreateUnixServer::new(erased(factory), path.as_ref())
+    CreateServer::new(erased(factory), Target::path(path.as_ref())).cleanup_socket(true)
 }
 
-/// How a server on a Unix socket is to be made: see [`create_unix_server`].
-#[must_use = "nothing is done before it is awaited"]
-pub struct CreateUnixServer {
-    factory: Factory,
-    path: PathBuf,
-    backlog: u32,
-    start_serving: bool,
-    cleanup_socket: bool,
+fn socket() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
-impl CreateUnixServer {
-    pub(crate) fn new(factory: Factory, path: &Path) -> Self {
-        Self { factory, path: path.to_owned(), backlog: BACKLOG, start_serving: true, cleanup_socket: true }
-    }
+pub(crate) async fn connect(path: PathBuf) -> io::Result<(Io, Option<SockAddr>)> {
+    let address = SockAddr::unix(&path)?;
+    let said = |error: io::Error| io::Error::new(error.kind(), format!("cannot connect to {path:?}: {error}"));
+    Ok((connect::connect(socket()?, &address).await.map_err(said)?, Some(address)))
+}
 
-    pub(crate) fn set_factory(&mut self, factory: Factory) {
-        self.factory = factory;
+pub(crate) fn bind(path: PathBuf, cleanup: bool) -> io::Result<(Socket, Option<OnClose>)> {
+    let address = SockAddr::unix(&path)?;
+    let socket = socket()?;
+    let is_file = is_file(&path);
+    if is_file {
+        remove_stale(&path);
     }
+    socket.bind(&address).map_err(|error| {
+        let message = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("address {path:?} is already in use"),
+            _ => format!("cannot bind to {path:?}: {error}"),
+        };
+        io::Error::new(error.kind(), message)
+    })?;
+    let on_close = if is_file && cleanup { removal(path) } else { None };
+    Ok((socket, on_close))
+}
 
-    /// How many connections may wait for being accepted, and how many are accepted in one go. The default is 100.
-    pub fn backlog(mut self, backlog: u32) -> Self {
-        self.backlog = backlog;
-        self
-    }
+/// The removal of the file of a socket that somebody else bound, if it has one.
+pub(crate) fn removal_of(socket: &Socket) -> Option<OnClose> {
+    let path = socket.local_addr().ok()?.as_pathname()?.to_owned();
+    if is_file(&path) { removal(path) } else { None }
+}
 
-    /// Whether the server listens at once, or only from [`Server::start_serving`] or [`Server::serve_forever`] on.
-    pub fn start_serving(mut self, start: bool) -> Self {
-        self.start_serving = start;
-        self
-    }
-
-    /// Whether the socket file is removed when the server is closed. The default is `true`.
-    pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
-        self.cleanup_socket = cleanup;
-        self
-    }
-
-    async fn create(self) -> io::Result<Server> {
-        let this = get_running_loop();
-        let address = SockAddr::unix(&self.path)?;
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
-        let is_file = !matches!(self.path.as_os_str().as_bytes().first(), None | Some(0));
-        if is_file {
-            remove_stale(&self.path);
-        }
-        socket.bind(&address).map_err(|error| {
-            let path = &self.path;
-            let message = match error.kind() {
-                io::ErrorKind::AddrInUse => format!("address {path:?} is already in use"),
-                _ => format!("cannot bind to {path:?}: {error}"),
-            };
-            io::Error::new(error.kind(), message)
-        })?;
-        let on_close = if is_file && self.cleanup_socket { removal(self.path) } else { None };
-        let backlog = i32::try_from(self.backlog).unwrap_or(i32::MAX);
-        let server =
-            Server::new(&this, |this, core| vec![Listener::new(this, core, &self.factory, socket, backlog, on_close)]);
-        if self.start_serving {
-            server.start_serving().await?;
-        }
-        Ok(server)
-    }
+/// Whether it is a path, and not a name in the abstract name space.
+fn is_file(path: &Path) -> bool {
+    !matches!(path.as_os_str().as_bytes().first(), None | Some(0))
 }
 
 /// Removes the socket that an earlier server left.
@@ -168,19 +135,4 @@ fn removal(path: PathBuf) -> Option<OnClose> {
             Fault::new(format!("cannot remove the socket {path:?}: {error}")).report();
         }
     }))
-}
-
-impl IntoFuture for CreateUnixServer {
-    type Output = io::Result<Server>;
-    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<Server>>>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.create())
-    }
-}
-
-impl fmt::Debug for CreateUnixServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<CreateUnixServer on {:?}>", self.path)
-    }
 }

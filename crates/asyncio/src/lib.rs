@@ -62,17 +62,22 @@ pub use asyncio_sync::{
 // Streams, servers, transports and protocols.
 #[cfg(unix)]
 pub use asyncio_net::{
-    Accept, AddrInfo, AddrInfoFlags, AddrInfoHints, Address, AsSocket, CreateDatagramEndpoint, CreateUnixServer,
-    DatagramProtocol, DatagramTransport, Family, LookupError, LoopSockets, NameInfoFlags, OpenUnixConnection, Place,
-    SendfileNotAvailableError, Service, SockSendfile, Socket, SocketKind, StartUnixServer, create_datagram_endpoint,
-    create_unix_connection, create_unix_server, getaddrinfo, getnameinfo, open_unix_connection, resolve,
-    start_unix_server,
+    Accept, AddrInfo, AddrInfoFlags, AddrInfoHints, Address, AsSocket, CreateDatagramEndpoint, DatagramProtocol,
+    DatagramTransport, LookupError, LoopSockets, NameInfoFlags, Place, SendfileNotAvailableError, Service,
+    SockSendfile, Socket, SocketKind, create_datagram_endpoint, create_unix_connection, create_unix_server,
+    getaddrinfo, getnameinfo, open_unix_connection, resolve, start_unix_server,
 };
 pub use asyncio_net::{
-    BufferedProtocol, ConnectErrors, CreateConnection, CreateServer, IncompleteReadError, LimitOverrunError, Lines,
-    OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamReader, StreamWriter, ToAddrs,
-    Transport, create_connection, create_server, open_connection, start_server,
+    BufferedProtocol, ConnectErrors, CreateConnection, CreateServer, Family, IncompleteReadError, LimitOverrunError,
+    Lines, OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamReader, StreamWriter, ToAddrs,
+    Transport, connect_accepted_socket, create_connection, create_server, open_connection, start_server,
 };
+
+/// The traits whose methods are called on the loop, in one import: `use asyncio::prelude::*;`.
+pub mod prelude {
+    #[cfg(unix)]
+    pub use asyncio_net::LoopSockets;
+}
 
 // Callbacks, threads, signals.
 pub use asyncio_event_loop::{

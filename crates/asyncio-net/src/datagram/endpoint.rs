@@ -11,7 +11,8 @@ use asyncio_event_loop::{EventLoop, get_running_loop};
 
 use super::open::{Options, adopt, open};
 use super::{DatagramProtocol, DatagramTransport};
-use crate::resolve::{AddrInfoFlags, Family};
+use crate::address::Family;
+use crate::resolve::AddrInfoFlags;
 use crate::sock::Place;
 
 /// Makes a datagram socket on the running loop, and with `factory` the protocol that it serves. What it returns is awaited,

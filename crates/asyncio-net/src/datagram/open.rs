@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, Protocol, Type};
 
-use crate::resolve::{AddrInfoFlags, AddrInfoHints, Family, SocketKind, getaddrinfo, nothing_found};
+use crate::address::Family;
+use crate::resolve::{AddrInfoFlags, AddrInfoHints, SocketKind, getaddrinfo, nothing_found};
 use crate::sock::{Address, Place};
 
 /// What was asked for.

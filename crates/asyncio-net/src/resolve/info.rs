@@ -9,22 +9,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::net::{AddressFamily, SocketType};
 
-/// A family of IP addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    #[must_use]
-    pub fn of(address: &SocketAddr) -> Self {
-        if address.is_ipv4() { Family::V4 } else { Family::V6 }
-    }
-}
+use crate::address::Family;
 
 /// A kind of socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,7 +15,8 @@ use std::mem::{self, size_of};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::ptr::{self, NonNull};
 
-use super::info::{AddrInfo, AddrInfoHints, Family, LookupError, NameInfoFlags, SocketKind};
+use super::info::{AddrInfo, AddrInfoHints, LookupError, NameInfoFlags, SocketKind};
+use crate::address::Family;
 
 /// The longest name of a host, with its zero: `NI_MAXHOST`.
 const HOST_LENGTH: usize = 1025;

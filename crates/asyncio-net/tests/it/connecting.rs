@@ -58,7 +58,7 @@ fn addresses_are_tried_in_order_and_all_failures_are_kept() {
         let error = open_connection([refusing(), refusing()]).await.unwrap_err();
         let errors = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectErrors>()).unwrap();
         assert_eq!(errors.errors().len(), 2);
-        assert_eq!(open_connection(Vec::new()).await.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
+        assert_eq!(open_connection(Vec::<SocketAddr>::new()).await.unwrap_err().kind(), ErrorKind::AddrNotAvailable);
         assert_eq!(open_connection("nonsense").await.unwrap_err().kind(), ErrorKind::InvalidInput);
     });
 }

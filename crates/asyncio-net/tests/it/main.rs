@@ -16,5 +16,6 @@ mod sock;
 mod sock_cancel;
 mod sock_split;
 mod support;
+mod taking;
 mod unix;
 mod writing;

@@ -4,7 +4,9 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -148,4 +150,21 @@ pub fn record_faults() -> Rc<RefCell<Vec<String>>> {
     get_running_loop()
         .set_exception_handler(move |_, fault: &asyncio::Fault| told.borrow_mut().push(fault.to_string()));
     faults
+}
+
+/// A path of which there is nothing yet; what comes to be there is removed.
+pub struct Fresh(pub PathBuf);
+
+impl Fresh {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("asyncio-net-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

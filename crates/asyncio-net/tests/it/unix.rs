@@ -3,29 +3,10 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use asyncio_net::{StreamReader, StreamWriter, create_unix_connection, open_unix_connection, start_unix_server};
 
-use crate::support::{Recorder, run};
-
-/// A path of which there is nothing yet; what comes to be there is removed.
-struct Fresh(PathBuf);
-
-impl Fresh {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("asyncio-net-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for Fresh {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
+use crate::support::{Fresh, Recorder, run};
 
 async fn upper(mut reader: StreamReader, writer: StreamWriter) {
     let line = reader.readline().await.unwrap();

@@ -10,6 +10,13 @@ macro_rules! reachable {
             &[$(stringify!($name)),*]
         };
     };
+    (on_unix $list:ident: $($name:ident)*) => {
+        #[cfg(unix)]
+        reachable! { $list: $($name)* }
+        // Elsewhere the crates name them and do not have them.
+        #[cfg(not(unix))]
+        const $list: &[&str] = &[$(stringify!($name)),*];
+    };
 }
 
 reachable! {
@@ -31,6 +38,10 @@ reachable! {
     Barrier BoundedSemaphore BrokenBarrierError Condition Event GetError LifoQueue Lock LockGuard OwnedLockGuard
     OwnedSemaphorePermit PriorityQueue PutError Queue QueueShutDown ReleaseError Semaphore SemaphorePermit
     TaskDoneError ZeroPartiesError
+    // Streams, servers, transports and protocols.
+    BufferedProtocol ConnectErrors CreateConnection CreateServer Family IncompleteReadError LimitOverrunError Lines
+    OpenConnection Protocol ReadError Separators Server StartServer StreamReader StreamWriter ToAddrs Transport
+    connect_accepted_socket create_connection create_server open_connection prelude start_server
     // Callbacks, threads, signals.
     ConcurrentFuture Handle Job LoopClosed LoopRemote Pool RemoteError ThreadFuture ThreadPool TimerHandle
     run_coroutine_threadsafe to_thread
@@ -38,10 +49,14 @@ reachable! {
     Context ContextVar Token context_var copy_context
 }
 
-#[cfg(unix)]
-reachable! { ON_UNIX: Signal signal }
-#[cfg(not(unix))]
-const ON_UNIX: &[&str] = &["Signal", "signal"];
+reachable! {
+    on_unix ON_UNIX:
+    Signal signal
+    Accept AddrInfo AddrInfoFlags AddrInfoHints Address AsSocket CreateDatagramEndpoint DatagramProtocol DatagramTransport
+    LookupError LoopSockets NameInfoFlags Place SendfileNotAvailableError Service SockSendfile Socket SocketKind
+    create_datagram_endpoint create_unix_connection create_unix_server getaddrinfo getnameinfo open_unix_connection
+    resolve start_unix_server
+}
 
 /// What is for those who build on a crate: they depend on that crate.
 const FOR_BUILDERS: &[&str] = &[
@@ -74,6 +89,8 @@ const FOR_BUILDERS: &[&str] = &[
     "panic_message",
     "raise",
     // What signatures need and nobody names.
+    "Connecting",
+    "Target",
     "Children",
     "Never",
     "Returns",
@@ -105,7 +122,7 @@ const FOR_BUILDERS: &[&str] = &[
 #[test]
 fn what_a_crate_below_exports_is_reachable_or_for_builders() {
     let mut unknown = Vec::new();
-    for krate in ["asyncio-combinators", "asyncio-event-loop", "asyncio-executor", "asyncio-sync"] {
+    for krate in ["asyncio-combinators", "asyncio-event-loop", "asyncio-executor", "asyncio-net", "asyncio-sync"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(krate).join("src/lib.rs");
         let source = std::fs::read_to_string(&path).unwrap();
         let exported = exports(&source);
