@@ -14,6 +14,7 @@ import itertools
 import logging
 import sys
 
+import differing
 import virtual
 from primitives import Primitives, flag
 
@@ -96,6 +97,7 @@ class World(Primitives):
         self.main_ended = False
         self.finished = False
         self.keen = False
+        self.calm = False
         self.end = None
         self.things = {}
         self.kept = []
@@ -145,12 +147,14 @@ class World(Primitives):
         # Those with an odd number share the lock of that number.
         if name not in self.conditions:
             lock = self.lock(f"L{name[1:]}") if int(name[1:]) % 2 else None
-            self.conditions[name] = asyncio.Condition(lock)
+            kind = asyncio.Condition if self.calm else differing.Condition
+            self.conditions[name] = kind(lock)
         return self.conditions[name]
 
     def barrier(self, name):
         if name not in self.barriers:
-            self.barriers[name] = asyncio.Barrier(int(name[1:]))
+            kind = asyncio.Barrier if self.calm else differing.Barrier
+            self.barriers[name] = kind(int(name[1:]))
         return self.barriers[name]
 
     def queue(self, name):
@@ -524,6 +528,7 @@ def run(text):
     world = World()
 
     world.keen = program.head == "keen"
+    world.calm = program.head == "calm"
 
     async def main():
         world.things["m0"] = asyncio.current_task()
@@ -531,7 +536,7 @@ def run(text):
             return await world.body(program[1:], Env("main"))
         finally:
             world.main_ended = True
-            world.frozen = world.frozen or program.head == "calm"
+            world.frozen = world.frozen or world.calm
 
     loop = virtual.Loop()
     world.loop = loop

@@ -1,8 +1,9 @@
 //! Random programs: many tasks, few primitives, equal deadlines.
 //!
-//! Each program uses a random half of the language, so that what it does use meets often. Two rules keep programs within
-//! what both sides can do. A task awaits only tasks of a higher number, so that nobody waits for himself. And what
-//! differs on purpose is left out: conditions and barriers are only in `calm` programs, where nothing is cancelled.
+//! Each program uses a random half of the language, so that what it does use meets often. A rule keeps programs within
+//! what both sides can do: a task awaits only tasks of a higher number, so that nobody waits for himself. In `calm`
+//! programs, where nothing is cancelled, conditions and barriers are CPython's own; in others the Python side has what
+//! differs on purpose.
 
 use crate::random::Random;
 
@@ -26,6 +27,8 @@ const STORMY: &[(&str, usize)] = &[
     ("shield", 3),
     ("generate", 2),
     ("reschedule", 3),
+    ("condition", 6),
+    ("barrier", 4),
 ];
 const SHARED: &[(&str, usize)] = &[
     ("spawn", 3),
@@ -327,6 +330,11 @@ impl Generator {
             return if place.immediate { "(value x)".to_owned() } else { format!("(sleep {})", self.short()) };
         }
         self.budget -= 1;
+        if place.limits > 0 && self.random.chance(6) {
+            // They may stand in few places, and would be rare.
+            let kind = self.random.pick(&["reschedule", "reschedule", "expired"]);
+            return self.make(kind, place);
+        }
         let choices: Vec<_> =
             self.features.iter().filter(|(name, _)| !place.immediate || IMMEDIATE.contains(name)).copied().collect();
         let total: usize = choices.iter().map(|(_, weight)| weight).sum();
@@ -467,7 +475,7 @@ impl Generator {
                 _ => "(getvar)".to_owned(),
             },
             "lock" => {
-                let name = if self.calm { "L1" } else { self.random.pick(&["L0", "L0", "L2"]) };
+                let name = if self.calm { "L1" } else { self.random.pick(&["L0", "L0", "L1", "L2"]) };
                 format!("(lock {name}{})", self.body(place.deeper()))
             }
             "acquire" | "release" if self.calm => "(getvar)".to_owned(),
