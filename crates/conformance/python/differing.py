@@ -50,9 +50,10 @@ class BarrierCondition(asyncio.Condition):
         return True
 
     def notify_all(self):
-        live = [waiter for waiter in self._waiters if not waiter.done()]
-        for number, waiter in enumerate(live):
-            waiter.set_result(number)
+        # A waiter whose cancellation is on its way still has its number.
+        for number, waiter in enumerate(self._waiters):
+            if not waiter.done():
+                waiter.set_result(number)
 
 
 class Barrier(asyncio.Barrier):

@@ -8,6 +8,7 @@ use std::io::Write;
 use conformance::coverage::{self, Meetings};
 use conformance::generator;
 use conformance::interpreter;
+use conformance::printer;
 use conformance::python::Python;
 use conformance::recording::{self, Case};
 use conformance::shrinker;
@@ -73,7 +74,8 @@ fn live(cases: u64, seed: u64, show: u64) -> Outcome {
         if differences <= show {
             let smaller = shrinker::shrink(&program, |text| differs(python, text));
             let (trace, here) = (python.run(&smaller)?, interpreter::run(&smaller).trace);
-            println!("{smaller}\n{}", recording::difference(&trace, &here));
+            println!("{smaller}\n\n{}\n{}", printer::python(&smaller), printer::rust(&smaller));
+            println!("{}", recording::difference(&trace, &here));
             std::io::stdout().flush()?;
         }
         Ok(())
