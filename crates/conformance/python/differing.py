@@ -50,8 +50,9 @@ class BarrierCondition(asyncio.Condition):
         return True
 
     def notify_all(self):
-        # A waiter whose cancellation is on its way still has its number.
-        for number, waiter in enumerate(self._waiters):
+        # A waiter whose cancellation is on its way still has its number; one that was notified has left.
+        waiting = [waiter for waiter in self._waiters if not waiter.done() or waiter.cancelled()]
+        for number, waiter in enumerate(waiting):
             if not waiter.done():
                 waiter.set_result(number)
 

@@ -1,6 +1,6 @@
 //! `SharedTask`: a task that any number of others can await.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -36,7 +36,7 @@ pub struct SharedTask<T> {
 }
 
 struct Inner<T> {
-    handle: TaskHandle,
+    awaitee: Rc<Shared>,
     task: RefCell<Task<T>>,
     outcome: RefCell<Option<Outcome<T>>>,
 }
@@ -52,27 +52,31 @@ enum Outcome<T> {
 impl<T> SharedTask<T> {
     pub(crate) fn new(task: Task<T>) -> Self {
         Self {
-            inner: Rc::new(Inner { handle: task.handle(), task: RefCell::new(task), outcome: RefCell::new(None) }),
+            inner: Rc::new(Inner {
+                awaitee: Rc::new(Shared { handle: task.handle(), cancelled: OnceCell::new() }),
+                task: RefCell::new(task),
+                outcome: RefCell::new(None),
+            }),
             link: None,
             key: current::next_callback_id(),
         }
     }
 
     pub(crate) fn task(&self) -> &TaskRef {
-        self.inner.handle.task()
+        self.inner.awaitee.handle.task()
     }
 
     /// An untyped handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
-        self.inner.handle.clone()
+        self.inner.awaitee.handle.clone()
     }
 }
 
 impl<T: Clone> SharedTask<T> {
     /// The outcome, if the task is done.
     pub fn try_result(&self) -> Option<Result<T, TaskError>> {
-        if !self.inner.handle.done() {
+        if !self.inner.awaitee.handle.done() {
             return None;
         }
         let taken = self.inner.task.borrow_mut().try_result();
@@ -80,7 +84,10 @@ impl<T: Clone> SharedTask<T> {
             let mut first = None;
             let outcome = match taken {
                 Ok(value) => Outcome::Value(value),
-                Err(TaskError::Cancelled(error)) => Outcome::Cancelled(error),
+                Err(TaskError::Cancelled(error)) => {
+                    let _ = self.inner.awaitee.cancelled.set(error.clone());
+                    Outcome::Cancelled(error)
+                }
                 Err(TaskError::Panicked(payload)) => {
                     let text = panic_message(payload.as_ref()).unwrap_or("the task panicked").to_owned();
                     first = Some(Err(TaskError::Panicked(payload)));
@@ -104,23 +111,27 @@ impl<T: Clone> SharedTask<T> {
 }
 
 /// The task as something to be awaited.
-struct Shared(TaskHandle);
+struct Shared {
+    handle: TaskHandle,
+    /// The cancellation that it ended with, from when its outcome was taken on.
+    cancelled: OnceCell<CancelledError>,
+}
 
 impl Awaitee for Shared {
     fn is_done(&self) -> bool {
-        self.0.done()
+        self.handle.done()
     }
 
     fn cancel(self: Rc<Self>, error: &CancelledError, forward: &mut Forward) {
-        forward.task(&self.0, error);
+        forward.task(&self.handle, error);
     }
 
     fn cancelled_error(&self) -> Option<CancelledError> {
-        self.0.cancelled_error()
+        self.cancelled.get().cloned().or_else(|| self.handle.cancelled_error())
     }
 
     fn describe(&self) -> String {
-        format!("task {:?}", self.0.name())
+        format!("task {:?}", self.handle.name())
     }
 }
 
@@ -133,10 +144,8 @@ impl<T: Clone> Future for SharedTask<T> {
                 let this = &mut *self;
                 assert_awaitable(this.task());
                 this.task().done.set_awaiter(this.key, cx.waker());
-                let handle = &this.inner.handle;
-                this.link
-                    .get_or_insert_with(|| AwaitLink::new(Rc::new(Shared(handle.clone()))))
-                    .attach_with(cx.waker());
+                let awaitee = &this.inner.awaitee;
+                this.link.get_or_insert_with(|| AwaitLink::new(awaitee.clone())).attach_with(cx.waker());
                 report_wait(&AWAIT_SHARED, None);
                 Poll::Pending
             }
@@ -164,7 +173,7 @@ impl<T> Clone for SharedTask<T> {
 
 impl<T> Drop for SharedTask<T> {
     fn drop(&mut self) {
-        if self.link.is_some() && !self.inner.handle.done() {
+        if self.link.is_some() && !self.inner.awaitee.handle.done() {
             self.task().done.remove_awaiter(self.key);
         }
     }
@@ -172,6 +181,6 @@ impl<T> Drop for SharedTask<T> {
 
 impl<T> fmt::Debug for SharedTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.handle.fmt(f)
+        self.inner.awaitee.handle.fmt(f)
     }
 }

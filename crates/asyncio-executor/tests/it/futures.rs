@@ -4,7 +4,8 @@ use std::future::pending;
 use std::rc::Rc;
 
 use asyncio_executor::{
-    CancelKind, CancelledError, Executor, Future, InvalidStateError, SharedTask, TaskError, Watcher, catch_cancelled,
+    CancelKind, CancelledError, Executor, Future, InvalidStateError, SharedTask, Task, TaskError, Watcher,
+    catch_cancelled, create_task, current_task,
 };
 use futures_util::future::join_all;
 
@@ -178,6 +179,26 @@ fn a_shared_task_gives_each_awaiter_a_clone() {
     assert_eq!(late.result().unwrap(), [1, 2]);
     assert_eq!(shared.try_result().unwrap().unwrap(), [1, 2]);
     assert_eq!(shared.handle(), shared.clone().handle());
+}
+
+#[test]
+fn a_cancellation_of_a_shared_task_keeps_its_message_when_somebody_else_asks_first() {
+    let executor = Executor::new(|| {});
+    let main = executor.spawn(async {
+        let shared = create_task(async { assert!(current_task().unwrap().cancel_with("m")) }).shared();
+        let waiting = shared.clone();
+        // It waits before the task makes its first step, and is cancelled when that has ended and another has asked.
+        let eager = Task::builder().eager_start(true);
+        let first = eager.spawn(async move { catch_cancelled(waiting).await.unwrap_err() });
+        let other = create_task(shared);
+        let handle = first.handle();
+        create_task(async move { assert!(handle.cancel()) });
+        let error = first.await;
+        assert!(other.cancelled());
+        error
+    });
+    run(&executor);
+    assert_eq!(main.result().unwrap().message(), Some("m"));
 }
 
 #[test]
