@@ -122,7 +122,8 @@ fn key(waker: &Waker) -> Option<usize> {
 /// It remembers what the descriptor is ready for, as a [`Source`] does. Dropping it ends the registration: the handler is
 /// not called any more, and the loop lets go of it. Drop it before the descriptor is closed.
 pub struct IoRegistration {
-    source: Source,
+    /// `None`: always ready.
+    source: Option<Source>,
     key: usize,
     inner: Weak<Inner>,
 }
@@ -138,28 +139,32 @@ impl IoRegistration {
     /// Whether there may be something to read: see [`Source::is_readable`].
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.source.is_readable()
+        self.source.as_ref().is_none_or(Source::is_readable)
     }
 
     /// Whether there may be room to write: see [`Source::is_writable`].
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.source.is_writable()
+        self.source.as_ref().is_none_or(Source::is_writable)
     }
 
     /// Forgets that it is readable, and has the handler called when it is again: see [`Source::clear_readable`].
     ///
     /// It may be readable still, where the end of a stream was reported along with its last bytes.
     pub fn clear_readable(&self) {
-        self.source.clear_readable();
-        // Ready: there is more to come without a report, and whoever cleared asks again.
-        let _ = self.source.poll_readable(&mut Context::from_waker(&waker(self.key)));
+        if let Some(source) = &self.source {
+            source.clear_readable();
+            // Ready: there is more to come without a report, and whoever cleared asks again.
+            let _ = source.poll_readable(&mut Context::from_waker(&waker(self.key)));
+        }
     }
 
     /// Forgets that it is writable, and has the handler called when it is again: see [`Source::clear_writable`].
     pub fn clear_writable(&self) {
-        self.source.clear_writable();
-        let _ = self.source.poll_writable(&mut Context::from_waker(&waker(self.key)));
+        if let Some(source) = &self.source {
+            source.clear_writable();
+            let _ = source.poll_writable(&mut Context::from_waker(&waker(self.key)));
+        }
     }
 }
 
@@ -222,7 +227,15 @@ impl EventLoop {
         // Nothing was reported yet, so both wait.
         let _ = source.poll_readable(&mut cx);
         let _ = source.poll_writable(&mut cx);
-        Ok(IoRegistration { source, key, inner: Rc::downgrade(&self.inner) })
+        Ok(IoRegistration { source: Some(source), key, inner: Rc::downgrade(&self.inner) })
+    }
+
+    /// Stands in for [`register_io`](Self::register_io) where a descriptor cannot be waited for because it never makes
+    /// anybody wait, as an ordinary file or the null device: it is always ready, the handler is told nothing but the end
+    /// of the loop, and what is cleared stays ready.
+    pub fn register_always_ready(&self, handler: Rc<dyn IoHandler>) -> IoRegistration {
+        let key = self.inner.handlers.insert(handler);
+        IoRegistration { source: None, key, inner: Rc::downgrade(&self.inner) }
     }
 }
 
@@ -318,6 +331,30 @@ mod tests {
         assert_eq!(log.calls.get(), (0, 0));
         assert_eq!(Rc::strong_count(&log), 1);
         assert_eq!(second.calls.get(), (1, 1));
+    }
+
+    #[test]
+    fn what_is_always_ready_is_told_of_the_end_of_the_loop_only() {
+        #[derive(Default)]
+        struct Ended(Cell<bool>);
+        impl IoHandler for Ended {
+            fn ready(self: Rc<Self>, _: bool, _: bool) {
+                panic!("nothing is reported of it");
+            }
+            fn loop_closed(self: Rc<Self>) {
+                self.0.set(true);
+            }
+        }
+        let ended = Rc::new(Ended::default());
+        let mut runner = crate::Runner::new().unwrap();
+        let registration = runner.get_loop().register_always_ready(ended.clone());
+        registration.clear_readable();
+        registration.clear_writable();
+        assert!(registration.is_readable() && registration.is_writable());
+        runner.run(crate::sleep(Duration::ZERO)).unwrap();
+        assert!(!ended.0.get());
+        runner.close();
+        assert!(ended.0.get());
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use runner::{Runner, RunnerBuilder, run};
 #[cfg(unix)]
 pub use signal::{Signal, signal};
 pub use sleep::{Sleep, sleep, sleep_until};
-pub use thread::{Job, Pool, ThreadFuture, ThreadPool, to_thread};
+pub use thread::{Job, Pool, ThreadFuture, ThreadPool, spawn_thread, to_thread};
 pub use timer::Timer;
 
 pub use current::{get_running_loop, try_get_running_loop};

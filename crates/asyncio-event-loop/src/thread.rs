@@ -194,6 +194,26 @@ impl fmt::Debug for ThreadPool {
     }
 }
 
+/// Starts a thread for what cannot be waited for in another way, such as the end of a child where the system tells it to
+/// threads only. For crates that do I/O.
+///
+/// Nobody waits for the thread, and no loop knows of it: `job` must end by itself, and tell whoever wants to know. A panic
+/// of it goes no further. The thread gets a small stack.
+///
+/// # Errors
+///
+/// When no thread can be had.
+pub fn spawn_thread(name: &str, job: Job) -> io::Result<()> {
+    /// For a system call and what tells of its end. There may be a thread for each of a thousand children.
+    const STACK: usize = 64 * 1024;
+    let contained = move || {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(job)) {
+            drop_payload(payload);
+        }
+    };
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(contained).map(drop)
+}
+
 /// Where a job leaves its outcome.
 struct Slot<T> {
     state: Mutex<Outcome<T>>,

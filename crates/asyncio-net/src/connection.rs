@@ -1,4 +1,4 @@
-//! One connected socket: its life, from the first callback of its protocol to the last.
+//! One connected socket, or end of a pipe: its life, from the first callback of its protocol to the last.
 //!
 //! | state | how it comes | what still happens |
 //! |---|---|---|
@@ -16,8 +16,12 @@
 //! 3. `lost` is set in one place, which schedules `connection_lost`; or, after the last byte of a closing connection, calls
 //!    it, as CPython does. So it is called once.
 //!
-//! Reading is in `connection/read.rs`, writing in `connection/write.rs`.
+//! A pipe differs in that it goes one way. So the end that a reader meets is the end of all, and to end writing is to close;
+//! a writer is told when the reader goes away, as readiness to read.
+//!
+//! Reading is in `connection/read.rs`, writing in `connection/write.rs`, the system calls in `connection/channel.rs`.
 
+mod channel;
 mod read;
 mod write;
 
@@ -29,9 +33,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::Waker;
 
-use asyncio_event_loop::{EventLoop, IoHandler, IoRegistration};
+use asyncio_event_loop::{EventLoop, IoHandler};
 use asyncio_executor::{Context, Fault, copy_context};
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
+
+pub(crate) use self::channel::{Direction, Io, SEND_FLAGS};
 
 use crate::protocol::Protocol;
 use crate::server::Attachment;
@@ -41,30 +47,13 @@ use crate::write_buffer::WriteBuffer;
 /// The high-water mark of the write buffer, before anybody sets another: CPython's.
 const HIGH_WATER: usize = 64 * 1024;
 
-/// A registered socket. The registration comes first: it ends before the socket is closed.
-pub(crate) struct Io {
-    registration: IoRegistration,
-    socket: Socket,
-}
-
-impl Io {
-    /// Registers a socket for a handler that is set by who takes it over.
-    pub(crate) fn register(this: &EventLoop, socket: Socket, handler: Rc<dyn IoHandler>) -> io::Result<Self> {
-        let registration = this.register_io(&socket, handler)?;
-        Ok(Self { registration, socket })
-    }
-
-    pub(crate) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-}
-
-/// One connected socket, shared by its transport's handles and the event loop.
+/// One connected socket or end of a pipe, shared by its transport's handles and the event loop.
 pub(crate) struct Connection {
     this: EventLoop,
     /// What the protocol is called in.
     context: Context,
     io: RefCell<Option<Rc<Io>>>,
+    direction: Direction,
     protocol: RefCell<Option<Rc<dyn Protocol>>>,
     server: Cell<Option<Attachment>>,
     output: RefCell<WriteBuffer>,
@@ -81,6 +70,8 @@ pub(crate) struct Connection {
     read_ended: Cell<bool>,
     /// A callback that reads is in the ready queue.
     read_queued: Cell<bool>,
+    /// A callback that writes is in the ready queue.
+    write_queued: Cell<bool>,
     /// `pause_writing` was called on the protocol.
     writing_paused: Cell<bool>,
     /// `write_eof` was called.
@@ -102,7 +93,7 @@ impl std::fmt::Display for ProtocolPanicked {
 impl std::error::Error for ProtocolPanicked {}
 
 impl Connection {
-    /// Makes a connection of a registered, connected socket. `connection_made` is called in the next turn, then reading
+    /// Makes a connection of a registered, connected socket, or of a pipe. `connection_made` is called in the next turn, then reading
     /// starts, then `made` is called.
     pub(crate) fn start(
         this: &EventLoop,
@@ -112,16 +103,17 @@ impl Connection {
         server: Option<Attachment>,
         made: impl FnOnce() + 'static,
     ) -> Transport {
-        let local = io.socket.local_addr().ok();
-        let peer = peer.or_else(|| io.socket.peer_addr().ok());
+        let local = io.socket().local_addr().ok();
+        let peer = peer.or_else(|| io.socket().peer_addr().ok());
         if local.as_ref().is_some_and(|local| local.is_ipv4() || local.is_ipv6()) {
             // Small writes go out without waiting for the answer to the one before. It is an optimization.
-            let _ = io.socket.set_tcp_nodelay(true);
+            let _ = io.socket().set_tcp_nodelay(true);
         }
         let connection = Rc::new(Self {
             this: this.clone(),
             context: copy_context(),
             io: RefCell::new(None),
+            direction: io.direction,
             protocol: RefCell::new(Some(protocol)),
             server: Cell::new(server),
             output: RefCell::default(),
@@ -135,6 +127,7 @@ impl Connection {
             reading_paused: Cell::new(false),
             read_ended: Cell::new(false),
             read_queued: Cell::new(false),
+            write_queued: Cell::new(false),
             writing_paused: Cell::new(false),
             write_ended: Cell::new(false),
             flushing: RefCell::default(),
@@ -161,6 +154,9 @@ impl Connection {
         }
         self.started.set(true);
         self.read_on();
+        if self.direction == Direction::Write {
+            self.watch_reader();
+        }
     }
 
     pub(crate) fn protocol(&self) -> Option<Rc<dyn Protocol>> {
@@ -249,7 +245,7 @@ impl Connection {
     fn shut_down_writing(&self) {
         if let Some(io) = self.io() {
             // It fails if the other end is gone, which a read or write will tell.
-            let _ = io.socket.shutdown(Shutdown::Write);
+            let _ = io.socket().shutdown(Shutdown::Write);
         }
     }
 }
@@ -263,7 +259,9 @@ fn report_panic<T>(method: &'static str, outcome: Result<T, Box<dyn Any + Send>>
 impl IoHandler for Connection {
     fn ready(self: Rc<Self>, readable: bool, writable: bool) {
         let _context = self.context.enter();
-        if readable {
+        if self.direction == Direction::Write {
+            self.watch_reader();
+        } else if readable {
             self.read_ready();
         }
         if writable {

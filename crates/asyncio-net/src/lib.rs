@@ -1,13 +1,17 @@
-//! Transports and protocols, streams, servers, datagrams, sockets and name look-up for asyncio.
+//! Transports and protocols, streams, servers, pipes, datagrams, sockets and name look-up for asyncio.
 
 mod address;
 mod connect;
+#[cfg(unix)]
+mod connect_pipe;
 mod connection;
 mod create_connection;
 mod create_server;
 #[cfg(unix)]
 mod datagram;
 mod listener;
+#[cfg(unix)]
+mod pipe;
 mod protocol;
 mod read_buffer;
 mod read_error;
@@ -30,6 +34,11 @@ mod write_buffer;
 
 pub use address::{Family, Target, ToAddrs};
 pub use connect::ConnectErrors;
+#[cfg(unix)]
+pub use connect_pipe::{
+    OpenReadPipe, OpenWritePipe, connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe, stderr, stdin,
+    stdout,
+};
 pub use create_connection::{Connecting, CreateConnection, connect_accepted_socket, create_connection};
 pub use create_server::{CreateServer, create_server};
 #[cfg(unix)]

@@ -19,14 +19,14 @@ use crate::stream_state::{Handler, State, StreamProtocol, ends, in_tasks};
 use crate::stream_writer::StreamWriter;
 
 /// The limit of a stream unless `limit` sets another: CPython's. See [`StreamReader`].
-const LIMIT: usize = 64 * 1024;
+pub(crate) const LIMIT: usize = 64 * 1024;
 
 type Ends = io::Result<(StreamReader, StreamWriter)>;
 
 type Opening<T> = Pin<Box<dyn Future<Output = T>>>;
 
 #[track_caller]
-fn check(limit: usize) -> usize {
+pub(crate) fn check(limit: usize) -> usize {
     assert!(limit > 0, "the limit of a stream must be at least one byte");
     limit
 }

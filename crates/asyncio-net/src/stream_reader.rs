@@ -24,7 +24,7 @@ static READ: WaitKind = WaitKind::new("data of a stream");
 /// limit; so a slow reader makes the sender wait. The limit is 64 KiB unless `limit` of
 /// [`open_connection`](crate::open_connection) or [`start_server`](crate::start_server) set another.
 ///
-/// Dropping it drops what arrives; it does not close the connection.
+/// Dropping it drops what arrives; it does not close the connection, unless that can only be read: then the pipe is closed.
 ///
 /// # Cancel safety
 ///
@@ -272,6 +272,12 @@ impl StreamReader {
     #[must_use]
     pub fn at_eof(&self) -> bool {
         self.state.is_eof() && self.buffer.is_empty() && !self.state.has_incoming()
+    }
+
+    /// Drops the reader, and drops what arrives until the end: whoever writes at the other end goes on undisturbed, where a
+    /// pipe would be closed in his face.
+    pub fn discard(self) {
+        self.state.outlive_reader();
     }
 
     /// Takes in what has arrived, and says how much there is.

@@ -31,6 +31,8 @@ pub(crate) struct State {
     error: RefCell<Option<io::Error>>,
     /// The reader is there; else what arrives is dropped.
     has_reader: Cell<bool>,
+    /// Nobody but the reader has the connection, which ends with it.
+    ends_with_reader: Cell<bool>,
     reading_paused: Cell<bool>,
     reading: Cell<Option<Waker>>,
     /// Set while the transport asks for no more.
@@ -51,6 +53,7 @@ impl State {
             eof: Cell::new(false),
             error: RefCell::new(None),
             has_reader: Cell::new(true),
+            ends_with_reader: Cell::new(false),
             reading_paused: Cell::new(false),
             reading: Cell::new(None),
             writing_paused: Cell::new(false),
@@ -58,6 +61,19 @@ impl State {
             lost: Event::new(),
             polling: RefCell::default(),
         })
+    }
+
+    /// Of what can only be read: dropping the reader ends it.
+    #[cfg(unix)]
+    pub(crate) fn of_reader(limit: usize) -> Rc<Self> {
+        let state = Self::new(limit);
+        state.ends_with_reader.set(true);
+        state
+    }
+
+    /// The connection goes on without the reader, and what arrives is dropped.
+    pub(crate) fn outlive_reader(&self) {
+        self.ends_with_reader.set(false);
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -131,6 +147,11 @@ impl State {
         let incoming = self.incoming.take();
         drop(incoming);
         self.taken.set(0);
+        if self.ends_with_reader.get()
+            && let Some(transport) = self.transport()
+        {
+            transport.close();
+        }
         self.resume_reading();
     }
 

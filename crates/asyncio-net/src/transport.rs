@@ -13,7 +13,7 @@ use socket2::SockAddr;
 use crate::connection::Connection;
 use crate::protocol::Protocol;
 
-/// A connection over TCP or a Unix socket: a handle, cheap to clone, bound to its thread.
+/// A connection over TCP or a Unix socket, or the end of a pipe: a handle, cheap to clone, bound to its thread.
 ///
 /// A connection does not end because its handles are dropped: the event loop keeps it until it is closed, the other end
 /// goes away, or the loop ends. (A [`StreamWriter`](crate::StreamWriter) closes when it is dropped.)
@@ -70,10 +70,10 @@ impl Transport {
         each!(self, link => link.write_eof());
     }
 
-    /// Whether `write_eof` is possible: on these sockets it is.
+    /// Whether `write_eof` is possible: on sockets it is, and on a pipe that is written to, where it is the same as `close`.
     #[must_use]
     pub fn can_write_eof(&self) -> bool {
-        true
+        each!(self, link => link.can_write_eof())
     }
 
     /// Stops reading, writes what is buffered in the background, then ends the connection; the protocol gets

@@ -59,6 +59,13 @@ pub use asyncio_sync::{
     SemaphorePermit, TaskDoneError, ZeroPartiesError,
 };
 
+// Pipes, and the standard streams.
+#[cfg(unix)]
+pub use asyncio_net::{
+    OpenReadPipe, OpenWritePipe, connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe, stderr, stdin,
+    stdout,
+};
+
 // Streams, servers, transports and protocols.
 #[cfg(unix)]
 pub use asyncio_net::{

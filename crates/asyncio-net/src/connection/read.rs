@@ -4,11 +4,13 @@
 //! a change, so what may be left is read in the next turn, from the ready queue. A short read leaves nothing, unless the
 //! end is near, and then saves the call that would find nothing.
 
-use std::io::{self, Read};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use crate::connection::{Connection, Io};
+use asyncio_executor::Fault;
+
+use crate::connection::{Connection, Direction, Io, report_panic};
 use crate::protocol::Protocol;
 
 /// What a protocol that brings its own buffer is told that the transport would take.
@@ -16,7 +18,7 @@ const SIZE_HINT: usize = 256 * 1024;
 
 impl Connection {
     pub(crate) fn is_reading(&self) -> bool {
-        !self.closing.get() && !self.reading_paused.get()
+        self.direction != Direction::Write && !self.closing.get() && !self.reading_paused.get()
     }
 
     pub(crate) fn pause_reading(&self) {
@@ -61,7 +63,7 @@ impl Connection {
         match outcome {
             Ok(Some(0)) => self.end_reading(&*protocol),
             Ok(_) => self.read_on(),
-            Err(error) => self.force_close(Some(error)),
+            Err(error) => self.fail_reading(error),
         }
     }
 
@@ -107,6 +109,9 @@ impl Connection {
     }
 
     fn end_reading(self: &Rc<Self>, protocol: &dyn Protocol) {
+        if self.direction == Direction::Read {
+            return self.end_pipe();
+        }
         let outcome = catch_unwind(AssertUnwindSafe(|| protocol.eof_received()));
         match self.fatal_if_panicked("eof_received", outcome) {
             Some(true) => self.read_ended.set(true),
@@ -114,26 +119,23 @@ impl Connection {
             None => {}
         }
     }
-}
-
-impl Io {
-    /// Reads once. `None`: nothing, for now.
-    fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match (&self.socket).read(buffer) {
-                Ok(count) => {
-                    if 0 < count && count < buffer.len() {
-                        self.registration.clear_readable();
-                    }
-                    return Ok(Some(count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.registration.clear_readable();
-                    return Ok(None);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    /// The other end of a pipe was closed: nothing is left to keep open, so the protocol is told and not asked.
+    fn end_pipe(self: &Rc<Self>) {
+        self.closing.set(true);
+        let this = self.clone();
+        self.this.call_soon(move || {
+            if let Some(protocol) = this.protocol() {
+                report_panic("eof_received", catch_unwind(AssertUnwindSafe(|| protocol.eof_received())));
             }
+        });
+        self.lose(None);
+    }
+
+    fn fail_reading(self: &Rc<Self>, error: io::Error) {
+        // A pipe has no errors in the ordinary way of things, other than that of a terminal whose other end is gone.
+        if self.direction == Direction::Read && error.raw_os_error() != Some(libc::EIO) {
+            Fault::new(format!("fatal error when a pipe was read: {error}")).report();
         }
+        self.force_close(Some(error));
     }
 }

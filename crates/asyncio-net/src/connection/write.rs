@@ -5,33 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::connection::{Connection, Io, report_panic};
+use crate::connection::{Connection, Direction, report_panic};
 use crate::write_buffer::MOST_SLICES;
-
-/// A peer that is gone is an error of the call, and no signal to the process.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-)))]
-const SEND_FLAGS: i32 = 0;
 
 impl Connection {
     /// Sends what the socket takes now and keeps the rest. Nothing after the connection is lost.
     #[track_caller]
     pub(crate) fn write(self: &Rc<Self>, data: &[u8]) {
         self.check_not_ended();
-        if data.is_empty() || self.lost.get() {
+        if data.is_empty() || self.drops_writes() {
             return;
         }
         let sent = match self.io() {
@@ -42,17 +24,24 @@ impl Connection {
             Ok(count) if count == data.len() => {}
             Ok(count) => {
                 self.output.borrow_mut().push(&data[count..]);
+                self.write_on();
                 self.maybe_pause();
             }
             Err(error) => self.force_close(Some(error)),
         }
     }
 
+    /// Whether what is written goes nowhere. To close a pipe is to say that nothing more will be written, so what comes
+    /// then is dropped; a socket that is closed still takes it, while it has something to send.
+    fn drops_writes(&self) -> bool {
+        self.lost.get() || (self.direction == Direction::Write && self.closing.get())
+    }
+
     /// As `write` for each piece, with as few system calls as possible.
     #[track_caller]
     pub(crate) fn write_pieces(self: &Rc<Self>, pieces: &[&[u8]]) {
         self.check_not_ended();
-        if self.lost.get() {
+        if self.drops_writes() {
             return;
         }
         let mut pieces = pieces.iter().copied().filter(|piece| !piece.is_empty()).peekable();
@@ -88,11 +77,16 @@ impl Connection {
         let mut output = self.output.borrow_mut();
         pieces.for_each(|piece| output.push(piece));
         drop(output);
+        self.write_on();
         self.maybe_pause();
     }
 
     #[track_caller]
     fn check_not_ended(&self) {
+        assert!(
+            self.direction != Direction::Read,
+            "this transport reads from a pipe, and cannot write to it: connect the other end with `connect_write_pipe`"
+        );
         assert!(
             !self.write_ended.get(),
             "`write_eof` was called: nothing can be written after it; write before, or close"
@@ -100,10 +94,17 @@ impl Connection {
     }
 
     /// Says that nothing more will be written. The other end is told when all is sent.
-    pub(crate) fn write_eof(&self) {
-        if !self.closing.get() && !self.write_ended.replace(true) && self.output.borrow().is_empty() {
+    pub(crate) fn write_eof(self: &Rc<Self>) {
+        if self.direction != Direction::Both {
+            // Nothing else could come of a pipe.
+            self.close();
+        } else if !self.closing.get() && !self.write_ended.replace(true) && self.output.borrow().is_empty() {
             self.shut_down_writing();
         }
+    }
+
+    pub(crate) fn can_write_eof(&self) -> bool {
+        self.direction != Direction::Read
     }
 
     pub(crate) fn has_write_ended(&self) -> bool {
@@ -142,6 +143,34 @@ impl Connection {
         }
     }
 
+    /// Writes in the next turn, if there may be room that will not be told of again.
+    fn write_on(self: &Rc<Self>) {
+        if !self.output.borrow().is_empty()
+            && self.io().is_some_and(|io| io.registration.is_writable())
+            && !self.write_queued.replace(true)
+        {
+            let this = self.clone();
+            self.this.call_soon(move || {
+                this.write_queued.set(false);
+                this.write_ready();
+            });
+        }
+    }
+
+    /// Looks whether somebody still reads from the pipe that is written to: the end of the reader is told as readiness.
+    pub(super) fn watch_reader(self: &Rc<Self>) {
+        let Some(io) = self.io() else { return };
+        if self.lost.get() || !self.started.get() || !io.registration.is_readable() {
+            return;
+        }
+        if io.has_hung_up() {
+            let unsent = !self.output.borrow().is_empty();
+            self.force_close(unsent.then(|| io::Error::from(io::ErrorKind::BrokenPipe)));
+        } else {
+            io.registration.clear_readable();
+        }
+    }
+
     /// There is room again: writes what is buffered.
     pub(super) fn write_ready(self: &Rc<Self>) {
         let Some(io) = self.io() else { return };
@@ -170,6 +199,7 @@ impl Connection {
         }
         // The protocol may write more, and may close.
         self.maybe_resume();
+        self.write_on();
         if self.lost.get() || !self.output.borrow().is_empty() {
             return;
         }
@@ -201,35 +231,5 @@ impl Connection {
     pub(super) fn wake_flushing(&self) {
         let wakers = self.flushing.take();
         wakers.into_iter().for_each(std::task::Waker::wake);
-    }
-}
-
-impl Io {
-    /// Sends once. How many bytes the socket took; fewer than there are means that it is full.
-    fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.sent(data.len(), || self.socket.send_with_flags(data, SEND_FLAGS))
-    }
-
-    fn send_vectored(&self, slices: &[IoSlice<'_>], total: usize) -> io::Result<usize> {
-        self.sent(total, || self.socket.send_vectored_with_flags(slices, SEND_FLAGS))
-    }
-
-    fn sent(&self, total: usize, send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
-        loop {
-            match send() {
-                Ok(count) => {
-                    if count < total {
-                        self.registration.clear_writable();
-                    }
-                    return Ok(count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.registration.clear_writable();
-                    return Ok(0);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }

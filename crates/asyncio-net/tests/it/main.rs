@@ -8,6 +8,7 @@ mod datagram_option;
 mod flow;
 mod loopback;
 mod order;
+mod pipes;
 mod reading;
 mod resolve;
 mod sendfile;

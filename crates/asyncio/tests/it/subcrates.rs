@@ -56,6 +56,7 @@ reachable! {
     LookupError LoopSockets NameInfoFlags Place SendfileNotAvailableError Service SockSendfile Socket SocketKind
     create_datagram_endpoint create_unix_connection create_unix_server getaddrinfo getnameinfo open_unix_connection
     resolve start_unix_server
+    OpenReadPipe OpenWritePipe connect_read_pipe connect_write_pipe open_read_pipe open_write_pipe stderr stdin stdout
 }
 
 /// What is for those who build on a crate: they depend on that crate.
@@ -85,6 +86,7 @@ const FOR_BUILDERS: &[&str] = &[
     "cancelled_task",
     "catch_raised",
     "next_key",
+    "spawn_thread",
     "wake_next_turn",
     "panic_message",
     "raise",
