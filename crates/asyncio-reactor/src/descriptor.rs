@@ -1,9 +1,9 @@
 //! What can be registered: a descriptor on Unix, a socket on Windows, by its number.
 
 #[cfg(unix)]
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 #[cfg(windows)]
-use std::os::windows::io::{AsRawSocket, BorrowedSocket, RawSocket};
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
 /// The number by which the platform knows what is registered: a `RawFd`.
 #[cfg(unix)]
@@ -54,5 +54,26 @@ impl AsSource for BorrowedSocket<'_> {
 impl AsSource for RawSource {
     fn as_raw_source(&self) -> RawSource {
         *self
+    }
+}
+
+/// What lends its descriptor, so that it is known to be open: on Unix all that is `AsFd`, on Windows all that is
+/// `AsSocket`. It is what functions ask for that are told of a descriptor on each platform.
+pub trait AsDescriptor {
+    /// The number, which is that of an open descriptor for as long as `self` is borrowed.
+    fn as_raw_descriptor(&self) -> RawSource;
+}
+
+#[cfg(unix)]
+impl<T: AsFd + ?Sized> AsDescriptor for T {
+    fn as_raw_descriptor(&self) -> RawSource {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(windows)]
+impl<T: AsSocket + ?Sized> AsDescriptor for T {
+    fn as_raw_descriptor(&self) -> RawSource {
+        self.as_socket().as_raw_socket()
     }
 }

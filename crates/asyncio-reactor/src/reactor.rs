@@ -113,8 +113,9 @@ impl Reactor {
     /// the timeout: after a notification, also one that an earlier poll has seen, and on Linux after a signal. Notes that
     /// were not taken stay, and those of the same registration are joined.
     ///
-    /// Timeouts are counted in nanoseconds where the platform can, else rounded up. They do not end early, save that a
-    /// Linux before 5.11 counts no further than 24 days.
+    /// Timeouts are counted in nanoseconds where the platform can (Linux, kqueue, event ports), else rounded up to the
+    /// millisecond, and on Windows to the next tick of the system's clock, which is 15.6 ms unless somebody asked for finer
+    /// ones. They do not end early, save that no further than 24 days is counted, but on a Linux from 5.11 on.
     ///
     /// # Errors
     ///
@@ -240,17 +241,20 @@ impl Inner {
         self.poller.modify_watch(descriptor, key.token(), interest)
     }
 
-    fn insert(
-        &self,
-        descriptor: RawSource,
-        entry: Entry,
-        add: impl FnOnce(usize) -> io::Result<()>,
-    ) -> io::Result<Key> {
+    fn insert(&self, descriptor: RawSource, entry: Entry, add: impl Fn(usize) -> io::Result<()>) -> io::Result<Key> {
         let mut registry = self.registry.borrow_mut();
         let Some(key) = registry.insert(entry) else {
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the reactor has no keys left"));
         };
-        match add(key.token()) {
+        let mut result = add(key.token());
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::AlreadyExists)
+            && registry.find(descriptor).is_none()
+        {
+            // Left from a descriptor that was closed before its registration ended, so that the end could not be told.
+            // Now there is one of that number again, and it can.
+            result = self.poller.delete(descriptor).and_then(|()| add(key.token()));
+        }
+        match result {
             Ok(()) => {
                 registry.claim(descriptor, key);
                 Ok(key)

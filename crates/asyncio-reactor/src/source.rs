@@ -24,7 +24,8 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(descriptor: RawSource) -> Self {
-        Self { descriptor, read: Direction::new(), write: Direction::new(), armed: Cell::new(None) }
+        let armed = Cell::new(Some(Interest::Both));
+        Self { descriptor, read: Direction::new(), write: Direction::new(), armed }
     }
 
     pub(crate) fn descriptor(&self) -> RawSource {
@@ -55,12 +56,13 @@ impl State {
         Interest::new(wants(&self.read), wants(&self.write))
     }
 
-    /// Has the platform report the directions that are wanted, if it does not already.
-    pub(crate) fn arm(&self, arm: impl FnOnce(Option<Interest>) -> io::Result<()>) -> io::Result<()> {
-        let wanted = self.wanted();
-        if wanted != self.armed.get() {
+    /// Has the platform report the directions that are wanted, if it does not already. A direction that it reports beyond
+    /// that costs one report, which is remembered; to have it silenced would cost a call.
+    pub(crate) fn arm(&self, arm: impl FnOnce(Interest) -> io::Result<()>) -> io::Result<()> {
+        let Some(wanted) = self.wanted() else { return Ok(()) };
+        if !self.armed.get().is_some_and(|armed| armed.covers(wanted)) {
             arm(wanted)?;
-            self.armed.set(wanted);
+            self.armed.set(Some(wanted));
         }
         Ok(())
     }

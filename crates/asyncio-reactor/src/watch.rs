@@ -42,6 +42,10 @@ impl Interest {
     pub fn is_writable(self) -> bool {
         matches!(self, Interest::Writable | Interest::Both)
     }
+
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self == Interest::Both || self == other
+    }
 }
 
 /// A persistent, level-triggered watch on a descriptor: each poll reports it for as long as it is ready.

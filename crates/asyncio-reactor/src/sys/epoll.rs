@@ -75,7 +75,7 @@ impl Poller {
     }
 
     /// Never called here, see `sources_rearm`.
-    pub(crate) fn arm_source(&self, _source: RawSource, _token: usize, _: Option<Interest>) -> io::Result<()> {
+    pub(crate) fn arm_source(&self, _source: RawSource, _token: usize, _: Interest) -> io::Result<()> {
         Ok(())
     }
 

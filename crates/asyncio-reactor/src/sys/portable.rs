@@ -32,6 +32,10 @@ use super::Event;
 use crate::descriptor::RawSource;
 use crate::watch::Interest;
 
+/// Waits are no longer, and then end early. `polling` counts milliseconds in 32 bits on Windows, and takes what does not
+/// fit for no timeout at all; kernels differ in how many seconds they take. It is what `epoll_wait` can count.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+
 #[derive(Debug)]
 pub(crate) struct Poller {
     poller: Arc<polling::Poller>,
@@ -62,25 +66,23 @@ impl Poller {
         self.watch_mode == PollMode::Oneshot
     }
 
+    /// It reports both directions, each until it was reported if sources rearm.
     pub(crate) fn add_source(&self, source: RawSource, token: usize) -> io::Result<()> {
-        let both = !self.sources_rearm();
-        self.add(source, polling::Event::new(token, both, both), self.source_mode)
+        self.add(source, polling::Event::all(token), self.source_mode)
     }
 
     /// Makes a oneshot source report these directions, once.
-    pub(crate) fn arm_source(&self, source: RawSource, token: usize, interest: Option<Interest>) -> io::Result<()> {
-        let readable = interest.is_some_and(Interest::is_readable);
-        let writable = interest.is_some_and(Interest::is_writable);
-        let event = polling::Event::new(token, readable, writable);
+    pub(crate) fn arm_source(&self, source: RawSource, token: usize, interest: Interest) -> io::Result<()> {
+        let event = event(token, interest);
         with_borrowed(source, |source| self.poller.modify_with_mode(source, event, self.source_mode))
     }
 
     pub(crate) fn add_watch(&self, source: RawSource, token: usize, interest: Interest) -> io::Result<()> {
-        self.add(source, watch_event(token, interest), self.watch_mode)
+        self.add(source, event(token, interest), self.watch_mode)
     }
 
     pub(crate) fn modify_watch(&self, source: RawSource, token: usize, interest: Interest) -> io::Result<()> {
-        let event = watch_event(token, interest);
+        let event = event(token, interest);
         with_borrowed(source, |source| self.poller.modify_with_mode(source, event, self.watch_mode))
     }
 
@@ -91,6 +93,7 @@ impl Poller {
     pub(crate) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.list.clear();
         events.maybe_ending = !self.sources_rearm();
+        let timeout = timeout.map(|timeout| timeout.min(LONGEST_WAIT));
         match self.poller.wait(&mut events.list, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
@@ -106,7 +109,7 @@ impl Poller {
     }
 }
 
-fn watch_event(token: usize, interest: Interest) -> polling::Event {
+fn event(token: usize, interest: Interest) -> polling::Event {
     polling::Event::new(token, interest.is_readable(), interest.is_writable())
 }
 

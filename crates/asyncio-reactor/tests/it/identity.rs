@@ -154,6 +154,25 @@ on_each_backend! {
         drop(alive);
     }
 
+    fn what_a_closed_descriptor_left_behind_does_not_bar_its_number(reactor: Reactor) {
+        let (near, mut far) = pair();
+        let old = reactor.register(&near).unwrap();
+        let alive = near.try_clone().unwrap();
+        let (other, _peer) = pair();
+        let mut near = std::os::fd::OwnedFd::from(near);
+        rustix::io::dup2(&other, &mut near).unwrap();
+        // The number means another file, so the platform cannot be told that the registration ended.
+        drop(old);
+        rustix::io::dup2(&alive, &mut near).unwrap();
+        let new = reactor.register(&near).unwrap();
+        let reader = Observer::new();
+        assert!(!reader.polls_readable(&new));
+        far.write_all(b"x").unwrap();
+        reactor.poll(None).unwrap();
+        run(reactor);
+        assert_eq!(reader.wakes(), 1);
+    }
+
     fn many_come_and_go(reactor: Reactor) {
         let reader = Observer::new();
         for _ in 0..100 {

@@ -1,7 +1,7 @@
 //! The same suite on each backend: the ordinary one of the platform, and the one with its fallbacks in force.
 //!
 //! `RUSTFLAGS="--cfg asyncio_portable_reactor"` runs it on the portable backend.
-#![cfg(all(unix, not(asyncio_loom)))]
+#![cfg(not(asyncio_loom))]
 
 /// Makes each function two tests, `ordinary::name` and `fallbacks::name`, with a reactor of that kind.
 macro_rules! on_each_backend {
@@ -22,10 +22,16 @@ macro_rules! on_each_backend {
     };
 }
 
+// These need sockets that deliver at once, or descriptors of other kinds.
+#[cfg(unix)]
 mod identity;
+#[cfg(unix)]
 mod model;
 mod notification;
 mod observer;
+#[cfg(unix)]
 mod readiness;
+mod tcp;
 mod timeout;
+#[cfg(unix)]
 mod watching;

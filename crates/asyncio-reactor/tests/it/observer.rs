@@ -1,7 +1,11 @@
 //! Wakers that count, and a turn of the reactor that tells who was woken.
 
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+#[cfg(windows)]
+pub use std::net::TcpStream as Stream;
+use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+pub use std::os::unix::net::UnixStream as Stream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -40,7 +44,7 @@ impl Observer {
     }
 
     /// Tries to read as a stream does; `None` if it has to wait.
-    pub fn reads(self: &Arc<Self>, source: &Source, mut stream: &UnixStream, buffer: &mut [u8]) -> Option<usize> {
+    pub fn reads(self: &Arc<Self>, source: &Source, mut stream: impl Read, buffer: &mut [u8]) -> Option<usize> {
         let waker = Waker::from(Arc::clone(self));
         match source.poll_read_with(&mut Context::from_waker(&waker), || stream.read(buffer)) {
             Poll::Ready(result) => Some(result.unwrap()),
@@ -68,6 +72,7 @@ pub fn look(reactor: &Reactor) -> usize {
 }
 
 /// The watches reported by a look: key, readable, writable.
+#[cfg(unix)]
 pub fn look_at_watches(reactor: &Reactor) -> Vec<(usize, bool, bool)> {
     reactor.poll(Some(Duration::ZERO)).unwrap();
     std::iter::from_fn(|| reactor.pop_ready())
@@ -78,16 +83,31 @@ pub fn look_at_watches(reactor: &Reactor) -> Vec<(usize, bool, bool)> {
         .collect()
 }
 
-/// A connected pair in nonblocking mode.
-pub fn pair() -> (UnixStream, UnixStream) {
-    let (near, far) = UnixStream::pair().unwrap();
+/// A connected pair in nonblocking mode: of the kind that delivers at once, where there is one.
+pub fn pair() -> (Stream, Stream) {
+    #[cfg(unix)]
+    let (near, far) = Stream::pair().unwrap();
+    #[cfg(windows)]
+    let (near, far) = tcp_pair();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    (near, far)
+}
+
+/// A connected pair of TCP sockets. What one end writes may take its time to the other.
+pub fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, address) = listener.accept().unwrap();
+    assert_eq!(address, near.local_addr().unwrap());
     near.set_nonblocking(true).unwrap();
     far.set_nonblocking(true).unwrap();
     (near, far)
 }
 
 /// Writes until there is no room, and tells how much that was.
-pub fn fill(mut stream: &UnixStream) -> usize {
+#[cfg(unix)]
+pub fn fill(mut stream: &Stream) -> usize {
     let mut written = 0;
     loop {
         match stream.write(&[0; 4096]) {
@@ -99,7 +119,8 @@ pub fn fill(mut stream: &UnixStream) -> usize {
 }
 
 /// Reads until there is nothing left.
-pub fn drain(mut stream: &UnixStream) -> usize {
+#[cfg(unix)]
+pub fn drain(mut stream: &Stream) -> usize {
     let mut read = 0;
     let mut buffer = [0; 65536];
     loop {
