@@ -143,15 +143,16 @@ impl Reactor {
 
     /// Hands out the next of what was noted, in the order reported. `None`: that was all.
     ///
-    /// Wakers are handed out, not woken. Sources that nobody waits for are passed over.
+    /// Wakers are handed out, not woken. Sources that nobody waits for are passed over; so are directions that were cleared
+    /// since they were noted, whose waiters wait on for the next report.
     pub fn pop_ready(&self) -> Option<Ready> {
         let mut registry = self.inner.registry.borrow_mut();
         loop {
             let (entry, noted) = registry.pop_noted()?;
             match entry {
                 Entry::Source(state) => {
-                    let read = if noted.is_readable() { state.read().take_waker() } else { None };
-                    let write = if noted.is_writable() { state.write().take_waker() } else { None };
+                    let read = if noted.is_readable() { state.read().take_waker_if_ready() } else { None };
+                    let write = if noted.is_writable() { state.write().take_waker_if_ready() } else { None };
                     if read.is_some() || write.is_some() {
                         return Some(Ready::Wakers { read, write });
                     }

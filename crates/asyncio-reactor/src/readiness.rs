@@ -82,6 +82,12 @@ impl Direction {
         self.waker.take()
     }
 
+    /// The waker, unless an operation has found nothing since the report: then a waiter that is there came after, and the
+    /// next report is for it.
+    pub(crate) fn take_waker_if_ready(&self) -> Option<Waker> {
+        if self.is_ready() { self.waker.take() } else { None }
+    }
+
     pub(crate) fn has_waker(&self) -> bool {
         let waker = self.waker.take();
         let has = waker.is_some();

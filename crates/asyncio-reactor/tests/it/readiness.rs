@@ -74,6 +74,30 @@ on_each_backend! {
         }
     }
 
+    fn a_report_that_an_operation_overtook_is_not_told_and_the_next_one_is(reactor: Reactor) {
+        let (near, mut far) = pair();
+        let source = reactor.register(&near).unwrap();
+        let reader = Observer::new();
+        assert_eq!(reader.reads(&source, &near, &mut [0; 8]), None);
+        far.write_all(b"abc").unwrap();
+        reactor.poll(None).unwrap();
+        // Noted, and not handed out: somebody reads meanwhile, takes all there is, and waits for more.
+        assert_eq!((&near).read(&mut [0; 8]).unwrap(), 3);
+        source.clear_readable();
+        if source.is_readable() {
+            assert_eq!(reader.reads(&source, &near, &mut [0; 8]), None);
+        } else {
+            assert!(!reader.polls_readable(&source));
+        }
+        assert_eq!(run(reactor), 0);
+        assert_eq!(reader.wakes(), 0);
+        far.write_all(b"abc").unwrap();
+        reactor.poll(None).unwrap();
+        run(reactor);
+        assert_eq!(reader.wakes(), 1);
+        assert!(source.is_readable());
+    }
+
     fn nothing_is_reported_while_nothing_happens(reactor: Reactor) {
         let (near, _far) = pair();
         let source = reactor.register(&near).unwrap();
