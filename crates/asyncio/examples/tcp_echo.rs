@@ -1,4 +1,9 @@
-//! A server that sends back each line that it gets, and a client that sends three.
+//! A server that sends back each line that it gets, and a client of it, with streams.
+//!
+//! Without an argument it runs both on a port that the system chooses, and ends. With an address it serves there until
+//! Ctrl-C: `tcp_echo 127.0.0.1:8888`, and in another terminal `nc 127.0.0.1 8888`.
+
+use std::io;
 
 use asyncio::{StreamReader, StreamWriter};
 
@@ -13,11 +18,18 @@ async fn echo(mut reader: StreamReader, writer: StreamWriter) {
     }
 }
 
-pub(crate) async fn start() -> std::io::Result<()> {
+async fn serve(address: &str) -> io::Result<()> {
+    let server = asyncio::start_server(echo, address).await?;
+    println!("listening on {}", server.local_addrs()[0]);
+    server.wait_closed().await; // nobody closes it: Ctrl-C cancels this
+    Ok(())
+}
+
+async fn demonstrate() -> io::Result<()> {
     let server = asyncio::start_server(echo, ("127.0.0.1", 0)).await?;
-    let (mut reader, writer) = asyncio::open_connection(server.local_addrs()[0]).await?;
+    let (mut reader, writer) = asyncio::open_connection(server.local_addrs()).await?;
     for word in ["one", "two", "three"] {
-        writer.write(format!("{word}\n").as_bytes());
+        writer.write(format!("{word}\n"));
         writer.drain().await?;
         let line = reader.readline().await?;
         println!("sent {word:?}, got {:?}", String::from_utf8_lossy(&line));
@@ -29,6 +41,15 @@ pub(crate) async fn start() -> std::io::Result<()> {
     Ok(())
 }
 
-fn main() -> std::io::Result<()> {
-    asyncio::run(start())
+pub(crate) fn main() {
+    let result = asyncio::run(async {
+        match std::env::args().nth(1) {
+            Some(address) => serve(&address).await,
+            None => demonstrate().await,
+        }
+    });
+    if let Err(error) = result {
+        eprintln!("tcp_echo: {error}");
+        std::process::exit(1);
+    }
 }

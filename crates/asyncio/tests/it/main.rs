@@ -1,10 +1,9 @@
 //! The facade as its users see it.
-#![forbid(unsafe_code)]
 
 mod api;
+#[cfg(unix)]
+mod example;
 mod macros;
 mod misuse;
-#[cfg(unix)]
-mod network;
 mod seed;
 mod subcrates;
