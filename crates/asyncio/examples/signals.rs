@@ -15,13 +15,11 @@ mod unix {
     use rustix::process::{Signal, getpid, kill_process};
 
     /// A stream: one task waits for one kind of signal, again and again.
-    async fn reload_on_hangup() -> io::Result<()> {
-        let mut hangup = asyncio::signal(libc::SIGHUP)?;
+    async fn reload_on(mut hangup: asyncio::Signal) {
         for count in 1.. {
             hangup.recv().await;
             println!("SIGHUP: the configuration is read again ({count})");
         }
-        Ok(())
     }
 
     /// What this process sends itself, in place of somebody at a keyboard.
@@ -41,7 +39,8 @@ mod unix {
             count.set(count.get() + 1);
             println!("SIGUSR1: still here, asked {} so far", count.get());
         })?;
-        let reload = asyncio::create_task(reload_on_hangup());
+        // It listens from here on, not only when the task gets its turn.
+        let reload = asyncio::create_task(reload_on(asyncio::signal(libc::SIGHUP)?));
         if waits {
             println!("waiting: try `kill -USR1 {0}`, `kill -HUP {0}`, and Ctrl-C", process::id());
         } else {
