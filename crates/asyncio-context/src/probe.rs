@@ -166,10 +166,14 @@ impl Table {
     }
 
     fn give_back(&mut self, probe: Probe) {
-        let slot = &mut self.slots[probe.index as usize];
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.cancelled = false;
-        self.free.push(probe.index);
+        // At the end of a thread, a cell may be dropped after the table was: some platforms then make another one, which
+        // never gave this slot out.
+        let slot = self.slots.get_mut(probe.index as usize);
+        if let Some(slot) = slot.filter(|slot| slot.generation == probe.generation) {
+            slot.generation = slot.generation.wrapping_add(1);
+            slot.cancelled = false;
+            self.free.push(probe.index);
+        }
     }
 }
 
@@ -191,6 +195,23 @@ mod tests {
         let _ = other.probe();
         other.set_cancelled(true);
         assert!(!probe.is_cancelled(), "a slot that is used again must not answer for its former owner");
+    }
+
+    #[test]
+    fn a_slot_that_the_table_never_gave_out_is_not_taken_back() {
+        let new = || Table { slots: Vec::new(), free: Vec::new() };
+        let mut former = new();
+        let (first, second) = (former.take(), former.take());
+        let mut table = new();
+        table.give_back(first);
+        let own = table.take();
+        table.give_back(second);
+        former.give_back(second);
+        let again = former.take();
+        former.give_back(second);
+        assert_eq!((own.index, again.index), (0, second.index));
+        assert_eq!(table.take().index, 1);
+        assert_eq!(former.take().index, 2, "what is in use again is not given out twice");
     }
 
     #[test]

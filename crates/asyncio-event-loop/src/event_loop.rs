@@ -57,11 +57,8 @@ pub(crate) struct Inner {
     pub(crate) handler: RefCell<Option<ExceptionHandler>>,
     pub(crate) pool: RefCell<Option<Rc<dyn Pool>>>,
     pub(crate) remote_tasks: RemoteTasks,
-    #[cfg(unix)]
     pub(crate) watches: crate::watch::Watches,
-    #[cfg(unix)]
     pub(crate) handlers: crate::io_handler::Handlers,
-    #[cfg(unix)]
     pub(crate) signals: crate::signal::Signals,
 }
 
@@ -87,11 +84,8 @@ impl EventLoop {
                 handler: RefCell::new(None),
                 pool: RefCell::new(None),
                 remote_tasks: RemoteTasks::default(),
-                #[cfg(unix)]
                 watches: crate::watch::Watches::default(),
-                #[cfg(unix)]
                 handlers: crate::io_handler::Handlers::default(),
-                #[cfg(unix)]
                 signals: crate::signal::Signals::default(),
             }
         });

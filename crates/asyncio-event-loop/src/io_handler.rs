@@ -17,14 +17,13 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::{Rc, Weak};
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use asyncio_executor::Fault;
-use asyncio_reactor::Source;
+use asyncio_reactor::{AsDescriptor, Source};
 
 use crate::event_loop::{EventLoop, Inner};
 use crate::exception;
@@ -199,7 +198,7 @@ impl EventLoop {
     ///
     /// ```
     /// use asyncio_event_loop::{IoHandler, Runner, get_running_loop};
-    /// use std::os::unix::net::UnixStream;
+    /// use std::net::{TcpListener, TcpStream};
     /// use std::rc::Rc;
     ///
     /// struct Stop;
@@ -212,15 +211,17 @@ impl EventLoop {
     /// }
     ///
     /// let mut runner = Runner::new()?;
-    /// let (near, far) = UnixStream::pair()?;
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let near = TcpStream::connect(listener.local_addr()?)?;
+    /// let (far, _) = listener.accept()?;
     /// let registration = runner.get_loop().register_io(&near, Rc::new(Stop))?;
     /// drop(far);
     /// assert!(runner.run(std::future::pending::<()>()).is_err());
     /// assert!(registration.is_readable());
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn register_io(&self, fd: impl AsFd, handler: Rc<dyn IoHandler>) -> io::Result<IoRegistration> {
-        let source = self.reactor().register(fd.as_fd().as_raw_fd())?;
+    pub fn register_io(&self, fd: impl AsDescriptor, handler: Rc<dyn IoHandler>) -> io::Result<IoRegistration> {
+        let source = self.reactor().register(fd.as_raw_descriptor())?;
         let key = self.inner.handlers.insert(handler);
         let waker = waker(key);
         let mut cx = Context::from_waker(&waker);
@@ -271,7 +272,7 @@ pub(crate) fn dispatch(this: &EventLoop, read: Option<Waker>, write: Option<Wake
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use std::cell::{Cell, OnceCell};

@@ -26,19 +26,16 @@ mod deadlock;
 mod debug;
 mod event_loop;
 mod exception;
-#[cfg(unix)]
 mod io_handler;
 mod pace;
 mod remote;
 mod run_error;
 mod runner;
-#[cfg(unix)]
 mod signal;
 mod sleep;
 mod thread;
 mod timer;
 mod turn;
-#[cfg(unix)]
 mod watch;
 
 pub use asyncio_timers::Instant;
@@ -46,12 +43,10 @@ pub use callbacks::TimerHandle;
 pub use deadlock::Deadlock;
 pub use event_loop::EventLoop;
 pub use exception::ExceptionHandler;
-#[cfg(unix)]
 pub use io_handler::{IoHandler, IoRegistration};
 pub use remote::{ConcurrentFuture, LoopClosed, LoopRemote, RemoteError, run_coroutine_threadsafe};
 pub use run_error::RunError;
 pub use runner::{Runner, RunnerBuilder, run};
-#[cfg(unix)]
 pub use signal::{Signal, signal};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use thread::{Job, Pool, ThreadFuture, ThreadPool, spawn_thread, to_thread};

@@ -29,7 +29,7 @@ const THREADS_SLICE: Duration = Duration::from_millis(2);
 ///
 /// A first SIGINT (Ctrl-C) cancels the main task, a second one kills the process, also if the loop is stuck, if this is the
 /// main thread and nobody else handles that signal. If the main task ends cancelled because of it, the process dies of
-/// SIGINT after the cleanup.
+/// SIGINT after the cleanup (on Windows: ends with the code that the system gives to one that Ctrl-C ended).
 ///
 /// # Panics
 ///
@@ -61,7 +61,6 @@ pub fn run<F: IntoFuture>(main: F) -> F::Output {
     runner.close();
     match result {
         Ok(value) => value,
-        #[cfg(unix)]
         Err(RunError::Interrupted) => {
             let _ = io::stdout().flush();
             crate::signal::die_of_sigint()
@@ -262,16 +261,12 @@ impl Runner {
         let _entered = this.enter();
         let builder = Task::builder().context(context).eager_start(false);
         let (task, (turned, interrupted)) = this.inner.executor.scope(builder, main.into_future(), |main| {
-            #[cfg(unix)]
             let interrupt = crate::signal::Interrupt::install(this, main);
             let watcher = StopAfter::new(this, 1, false);
             let _over = Over(watcher.clone());
             main.watch(watcher, 0);
             let turned = this.turns();
-            #[cfg(unix)]
             let interrupted = interrupt.is_some_and(|interrupt| interrupt.ended(main));
-            #[cfg(not(unix))]
-            let interrupted = false;
             (turned.map(|()| main.done()), interrupted)
         });
         let name = task.name();
@@ -399,12 +394,9 @@ impl EventLoop {
         let release = |f: &dyn Fn()| exception::contain(self, "exception in a destructor", f);
         release(&|| inner.executor.close());
         release(&|| inner.timers.clear());
-        #[cfg(unix)]
-        {
-            release(&|| inner.signals.clear());
-            release(&|| inner.watches.clear());
-            release(&|| inner.handlers.clear());
-        }
+        release(&|| inner.signals.clear());
+        release(&|| inner.watches.clear());
+        release(&|| inner.handlers.clear());
         release(&|| drop(inner.pool.take()));
         // These may hold the loop, which would hold them for ever.
         release(&|| inner.executor.set_task_factory(None));

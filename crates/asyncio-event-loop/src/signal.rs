@@ -7,7 +7,6 @@ mod stream;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsFd;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -100,7 +99,7 @@ impl Signals {
     /// `change` must drop nothing of the user's.
     fn add(&self, this: &EventLoop, signal: i32, times: Times, change: impl FnOnce(&mut Action)) -> io::Result<()> {
         if !self.is_watched() {
-            let watch = this.reactor().watch(handler::bell()?.as_fd(), Interest::Readable, KEY)?;
+            let watch = this.reactor().watch(handler::bell()?, Interest::Readable, KEY)?;
             self.watch.replace(Some(watch));
         }
         let mut actions = self.actions.borrow_mut();
@@ -164,6 +163,9 @@ impl EventLoop {
     /// `f` runs outside any task, in a copy of the current context, after what is ready. Several signals of a kind that come
     /// close together may be one call. A handler for SIGINT takes the place of what a run does on it.
     ///
+    /// On Windows the signals are those of the C library: SIGINT (2) for Ctrl-C, SIGBREAK (21) for Ctrl-Break, and SIGTERM
+    /// (15), which only the process itself raises. A second one that comes before the first was noted ends the process.
+    ///
     /// # Errors
     ///
     /// When the number is not that of a signal that can be handled (`InvalidInput`), and when this is not the process's
@@ -175,7 +177,7 @@ impl EventLoop {
     ///
     /// # In Python
     ///
-    /// `loop.add_signal_handler`, in `asyncio/unix_events.py`.
+    /// `loop.add_signal_handler`, in `asyncio/unix_events.py`; there is none on Windows.
     #[track_caller]
     pub fn add_signal_handler(&self, signal: i32, f: impl FnMut() + 'static) -> io::Result<()> {
         self.assert_open("signals cannot be handled in it");

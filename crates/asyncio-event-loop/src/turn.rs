@@ -10,8 +10,6 @@ use asyncio_timers::{Clock, Instant, VirtualClock};
 use crate::current::{Running, try_get_running_loop};
 use crate::deadlock::{Deadlock, is_anybody_outside};
 use crate::event_loop::{EventLoop, Inner};
-#[cfg(not(unix))]
-use crate::exception;
 
 /// On virtual time, bounds on deadlines from here on are not trusted: they may be those of timers that never fire.
 const FAR: Instant = Instant::from_nanos(u64::MAX / 2);
@@ -51,7 +49,6 @@ impl EventLoop {
 
     /// Runs turns until `stop` is called. Says so if, on virtual time, nothing can ever happen again.
     pub(crate) fn turns(&self) -> Result<(), Deadlock> {
-        #[cfg(unix)]
         self.inner.signals.ring_again();
         loop {
             self.turn()?;
@@ -135,15 +132,7 @@ impl EventLoop {
 
     fn dispatch(&self, event: Ready) {
         match event {
-            #[cfg(unix)]
             Ready::Wakers { read, write } => crate::io_handler::dispatch(self, read, write),
-            #[cfg(not(unix))]
-            Ready::Wakers { read, write } => {
-                for waker in read.into_iter().chain(write) {
-                    exception::contain(self, "exception in a waker", || waker.wake());
-                }
-            }
-            #[cfg(unix)]
             Ready::Watch { key, readable, writable } => {
                 if key == crate::signal::KEY {
                     crate::signal::dispatch(self);
@@ -151,8 +140,6 @@ impl EventLoop {
                     crate::watch::dispatch(self, key, readable, writable);
                 }
             }
-            #[cfg(not(unix))]
-            Ready::Watch { .. } => {}
         }
     }
 
@@ -313,14 +300,8 @@ impl Inner {
         self.timers.advance(now);
     }
 
-    #[cfg(unix)]
     fn has_watches(&self) -> bool {
         self.signals.is_used() || self.reactor.len() > usize::from(self.signals.is_watched())
-    }
-
-    #[cfg(not(unix))]
-    fn has_watches(&self) -> bool {
-        !self.reactor.is_empty()
     }
 }
 

@@ -3,12 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::Location;
 use std::rc::Rc;
 
 use asyncio_executor::{Context, copy_context};
-use asyncio_reactor::{Interest, Watch};
+use asyncio_reactor::{AsDescriptor, Interest, RawSource, Watch};
 
 use crate::event_loop::EventLoop;
 use crate::exception;
@@ -33,7 +32,7 @@ struct Watched {
 /// The watched descriptors of a loop.
 #[derive(Default)]
 pub(crate) struct Watches {
-    by_fd: RefCell<HashMap<RawFd, Watched>>,
+    by_fd: RefCell<HashMap<RawSource, Watched>>,
 }
 
 #[derive(Clone, Copy)]
@@ -61,13 +60,14 @@ impl Watches {
         drop(all);
     }
 
-    fn get(&self, fd: RawFd, direction: Direction) -> Option<Rc<Callback>> {
+    fn get(&self, fd: RawSource, direction: Direction) -> Option<Rc<Callback>> {
         self.by_fd.borrow_mut().get_mut(&fd).and_then(|watched| watched.slot(direction).clone())
     }
 }
 
 impl EventLoop {
     /// Calls `f` whenever `fd` can be read from, once in each turn in which it can, until it is removed or replaced.
+    /// On Windows `fd` is a socket.
     ///
     /// `f` runs outside any task, in a copy of the current context. Remove it before the descriptor is closed.
     ///
@@ -84,11 +84,13 @@ impl EventLoop {
     ///
     /// ```
     /// use std::io::Write;
-    /// use std::os::unix::net::UnixStream;
+    /// use std::net::{TcpListener, TcpStream};
     /// use asyncio_event_loop::{get_running_loop, run};
     /// use asyncio_executor::Future;
     ///
-    /// let (near, mut far) = UnixStream::pair()?;
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut far = TcpStream::connect(listener.local_addr()?)?;
+    /// let (near, _) = listener.accept()?;
     /// run(async {
     ///     let readable = Future::new();
     ///     let inner = readable.clone();
@@ -107,8 +109,8 @@ impl EventLoop {
     ///
     /// `loop.add_reader`, in `asyncio/selector_events.py`.
     #[track_caller]
-    pub fn add_reader(&self, fd: impl AsFd, f: impl FnMut() + 'static) -> io::Result<()> {
-        self.add(fd.as_fd().as_raw_fd(), Direction::Read, Location::caller(), Box::new(f))
+    pub fn add_reader(&self, fd: impl AsDescriptor, f: impl FnMut() + 'static) -> io::Result<()> {
+        self.add(fd.as_raw_descriptor(), Direction::Read, Location::caller(), Box::new(f))
     }
 
     /// Calls `f` whenever `fd` can be written to: see [`add_reader`](EventLoop::add_reader).
@@ -125,8 +127,8 @@ impl EventLoop {
     ///
     /// `loop.add_writer`, in `asyncio/selector_events.py`.
     #[track_caller]
-    pub fn add_writer(&self, fd: impl AsFd, f: impl FnMut() + 'static) -> io::Result<()> {
-        self.add(fd.as_fd().as_raw_fd(), Direction::Write, Location::caller(), Box::new(f))
+    pub fn add_writer(&self, fd: impl AsDescriptor, f: impl FnMut() + 'static) -> io::Result<()> {
+        self.add(fd.as_raw_descriptor(), Direction::Write, Location::caller(), Box::new(f))
     }
 
     /// Removes the callback of `add_reader`. Says whether there was one. A call that is due is not made.
@@ -134,8 +136,8 @@ impl EventLoop {
     /// # In Python
     ///
     /// `loop.remove_reader`, in `asyncio/selector_events.py`.
-    pub fn remove_reader(&self, fd: impl AsFd) -> bool {
-        self.remove(fd.as_fd().as_raw_fd(), Direction::Read)
+    pub fn remove_reader(&self, fd: impl AsDescriptor) -> bool {
+        self.remove(fd.as_raw_descriptor(), Direction::Read)
     }
 
     /// Removes the callback of `add_writer`. Says whether there was one. A call that is due is not made.
@@ -143,13 +145,13 @@ impl EventLoop {
     /// # In Python
     ///
     /// `loop.remove_writer`, in `asyncio/selector_events.py`.
-    pub fn remove_writer(&self, fd: impl AsFd) -> bool {
-        self.remove(fd.as_fd().as_raw_fd(), Direction::Write)
+    pub fn remove_writer(&self, fd: impl AsDescriptor) -> bool {
+        self.remove(fd.as_raw_descriptor(), Direction::Write)
     }
 
     fn add(
         &self,
-        fd: RawFd,
+        fd: RawSource,
         direction: Direction,
         location: &'static Location<'static>,
         f: Box<dyn FnMut()>,
@@ -186,7 +188,7 @@ impl EventLoop {
                     Direction::Read => Interest::Readable,
                     Direction::Write => Interest::Writable,
                 };
-                let key = usize::try_from(fd).expect("a descriptor is not negative");
+                let key = usize::try_from(fd).expect("a descriptor is not negative and fits a pointer");
                 let watch = self.reactor().watch(fd, interest, key)?;
                 let mut watched = Watched { watch, reader: None, writer: None };
                 *watched.slot(direction) = Some(callback);
@@ -201,7 +203,7 @@ impl EventLoop {
         Ok(())
     }
 
-    fn remove(&self, fd: RawFd, direction: Direction) -> bool {
+    fn remove(&self, fd: RawSource, direction: Direction) -> bool {
         let mut all = self.inner.watches.by_fd.borrow_mut();
         let Some(watched) = all.get_mut(&fd) else { return false };
         let removed = watched.slot(direction).take();
@@ -224,7 +226,7 @@ impl EventLoop {
 
 /// Calls the callbacks of a descriptor that is ready, the reader first.
 pub(crate) fn dispatch(this: &EventLoop, key: usize, readable: bool, writable: bool) {
-    let Ok(fd) = RawFd::try_from(key) else { return };
+    let Ok(fd) = RawSource::try_from(key) else { return };
     let reader = if readable { this.inner.watches.get(fd, Direction::Read) } else { None };
     let writer = if writable { this.inner.watches.get(fd, Direction::Write) } else { None };
     for callback in reader.into_iter().chain(writer) {

@@ -1,6 +1,7 @@
 //! SIGINT while a runner runs: the first cancels the main task, the second kills.
 //!
-//! The process's handler is in place for one SIGINT only; the system itself puts the default back when it comes. So the
+//! The process's handler is in place for one SIGINT only; the system itself, or on Windows the C library, puts the default
+//! back when it comes. So the
 //! second one kills, whatever the loop is busy with. A handler or stream of the program's takes precedence while it is
 //! there.
 
@@ -79,8 +80,5 @@ impl Drop for Interrupt {
 
 /// Ends the process as SIGINT does by default.
 pub(crate) fn die_of_sigint() -> ! {
-    handler::set_default(libc::SIGINT);
-    handler::raise(libc::SIGINT);
-    // Only if SIGINT is blocked: what a shell shows for a process that died of it.
-    std::process::exit(128 + libc::SIGINT)
+    handler::die(libc::SIGINT)
 }

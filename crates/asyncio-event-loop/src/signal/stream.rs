@@ -55,6 +55,7 @@ pub struct Signal {
 /// # Examples
 ///
 /// ```standalone_crate
+/// # #[cfg(unix)]
 /// asyncio_event_loop::run(async {
 ///     let mut reload = asyncio_event_loop::signal(1)?; // SIGHUP
 ///     let ourselves = std::process::id().to_string();

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use asyncio_event_loop::{Runner, get_running_loop, sleep};
-use asyncio_executor::{Task, create_task, yield_now};
+#[cfg(unix)]
+use asyncio_event_loop::sleep;
+use asyncio_event_loop::{Runner, get_running_loop};
+use asyncio_executor::yield_now;
+#[cfg(unix)]
+use asyncio_executor::{Task, create_task};
 
 use crate::log::virtual_runner;
 

@@ -14,6 +14,7 @@ mod order;
 mod pace;
 mod remote;
 mod run;
+mod socket;
 mod thread;
 mod virtual_time;
 

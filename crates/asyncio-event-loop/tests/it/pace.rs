@@ -57,12 +57,10 @@ fn virtual_time_stands_still_while_a_task_yields() {
         .unwrap();
 }
 
-#[cfg(unix)]
 #[test]
 fn descriptors_are_looked_at_at_least_every_64th_turn() {
-    use std::os::unix::net::UnixStream;
     for virtual_time in [false, true] {
-        let (near, _far) = UnixStream::pair().unwrap();
+        let (near, _far) = crate::socket::pair();
         let seen = Rc::new(Cell::new(0));
         Runner::builder()
             .virtual_time(virtual_time)
