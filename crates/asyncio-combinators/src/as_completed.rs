@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_event_loop::{TimerHandle, get_running_loop};
-use asyncio_executor::{TaskError, Watcher, call_soon, raise};
+use asyncio_executor::{TaskError, TaskHandle, Watcher, call_soon, raise};
 use futures_core::Stream;
 
 use crate::child::{self, Control};
@@ -148,6 +148,10 @@ impl Watcher for State {
                 timer.cancel();
             }
         }
+    }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.waker.borrow().as_ref().and_then(TaskHandle::of_waker).into_iter().collect()
     }
 }
 

@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{
-    AwaitLink, Awaitee, CancelKind, CancelledError, Completion, Forward, Observable, TaskError, Watcher, next_key,
-    raise,
+    AwaitLink, Awaitee, CancelKind, CancelledError, Completion, Forward, Observable, TaskError, TaskHandle, Watcher,
+    next_key, raise,
 };
 
 use crate::child::Control;
@@ -220,6 +220,10 @@ impl State {
 impl Watcher for State {
     fn finished(self: Rc<Self>, index: usize) {
         self.count(index);
+    }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.completion.awaiters()
     }
 }
 

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{
-    AwaitLink, Awaitee, CancelledError, Completion, Forward, Observable, TaskError, Watcher, next_key, raise,
+    AwaitLink, Awaitee, CancelledError, Completion, Forward, Observable, TaskError, TaskHandle, Watcher, next_key,
+    raise,
 };
 
 use crate::child::{self, Control};
@@ -117,6 +118,10 @@ impl Watcher for State {
         *self.cancelled.borrow_mut() = self.inner.cancelled_error();
         self.ended.set(true);
         self.completion.finish();
+    }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.completion.awaiters()
     }
 }
 

@@ -148,6 +148,10 @@ impl Watcher for State {
             self.abort_all();
         }
     }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.parent.borrow().iter().cloned().collect()
+    }
 }
 
 impl TaskGroup {

@@ -142,6 +142,10 @@ impl Watcher for State {
     fn finished(self: Rc<Self>, index: usize) {
         self.count(index);
     }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.completion.awaiters()
+    }
 }
 
 impl Awaitee for State {

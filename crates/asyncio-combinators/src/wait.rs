@@ -264,6 +264,10 @@ impl Watcher for State {
             }
         }
     }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.waker.borrow().as_ref().and_then(TaskHandle::of_waker).into_iter().collect()
+    }
 }
 
 pin_project! {

@@ -8,7 +8,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
-use asyncio_executor::{CancelKind, CancelledError, SharedTask, Task, Watcher, catch_cancelled, create_task};
+use asyncio_executor::{
+    CancelKind, CancelledError, SharedTask, Task, TaskHandle, Watcher, catch_cancelled, create_task,
+};
 
 use crate::child::Control;
 use crate::gather::Gather;
@@ -124,6 +126,10 @@ impl Watcher for Ended {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        self.waker.borrow().as_ref().and_then(TaskHandle::of_waker).into_iter().collect()
     }
 }
 

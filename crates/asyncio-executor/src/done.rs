@@ -13,6 +13,7 @@ use crate::executor::Inner;
 use crate::fault::Fault;
 use crate::running::with_current;
 use crate::shared::Shared;
+use crate::task::handle::TaskHandle;
 
 /// Is told that one of the tasks or futures it watches is done, in an entry of the ready queue of its own.
 ///
@@ -20,6 +21,10 @@ use crate::shared::Shared;
 pub trait Watcher {
     /// The one registered with `index` is done.
     fn finished(self: Rc<Self>, index: usize);
+    /// The tasks that wait for what this tells: for call graphs.
+    fn awaiters(&self) -> Vec<TaskHandle> {
+        Vec::new()
+    }
 }
 
 /// Names a done-callback, so that it can be removed.
@@ -147,6 +152,40 @@ impl DoneList {
         self.remove(|waiter| matches!(waiter, Waiter::Watch(w, _) if Rc::ptr_eq(w, watcher)));
     }
 
+    /// The tasks that wait for the end, in the order of their registrations, each once.
+    pub(crate) fn awaiters(&self) -> Vec<TaskHandle> {
+        enum Found {
+            Task(TaskHandle),
+            Watcher(Rc<dyn Watcher>),
+        }
+        let first = self.first.take();
+        let rest = self.rest.take();
+        let all = first.iter().chain(rest.iter().flat_map(|rest| rest.iter()));
+        let found: Vec<Found> = all
+            .filter_map(|waiter| match waiter {
+                Waiter::Awaiter(_, waker) => TaskHandle::of_waker(waker).map(Found::Task),
+                Waiter::Watch(watcher, _) => Some(Found::Watcher(watcher.clone())),
+                Waiter::Callback(..) => None,
+            })
+            .collect();
+        self.first.set(first);
+        self.rest.set(rest);
+        // Only now: a watcher's answer is not ours.
+        let mut tasks = Vec::new();
+        for found in found {
+            let more = match found {
+                Found::Task(task) => vec![task],
+                Found::Watcher(watcher) => watcher.awaiters(),
+            };
+            for task in more {
+                if !tasks.contains(&task) {
+                    tasks.push(task);
+                }
+            }
+        }
+        tasks
+    }
+
     /// Takes all registrations.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waiter> + use<> {
         let first = self.first.take();
@@ -195,6 +234,12 @@ impl Completion {
     /// Undoes `set_awaiter`.
     pub fn remove_awaiter(&self, key: u64) {
         self.list.remove_awaiter(key);
+    }
+
+    /// The tasks that wait for the end, directly or through what watches it.
+    #[must_use]
+    pub fn awaiters(&self) -> Vec<TaskHandle> {
+        self.list.awaiters()
     }
 
     /// Tells `watcher` at the end, in an entry of the ready queue.

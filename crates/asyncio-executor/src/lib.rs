@@ -5,6 +5,7 @@
 //! request that code can catch ([`catch_cancelled`]), clean up after with `await`, pass on or refuse.
 
 mod awaitee;
+mod call_graph;
 mod callback;
 mod cancel;
 mod catch;
@@ -26,6 +27,7 @@ mod task;
 mod yield_now;
 
 pub use awaitee::{AwaitLink, Awaitee, Forward, Observable, cancel_awaitee};
+pub use call_graph::{CallGraph, CallGraphEntry, capture_call_graph, format_call_graph, print_call_graph};
 pub use callback::Handle;
 pub use cancel::{CancelKind, CancelledError, Never, Raise, Returns};
 pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};

@@ -95,8 +95,9 @@ pub use asyncio_event_loop::{
 pub use asyncio_event_loop::{Signal, signal};
 pub use asyncio_executor::Handle;
 
-// What a task waits for.
+// Looking inside.
 pub use asyncio_context::{Wait as TaskWait, WaitKind};
+pub use asyncio_executor::{CallGraph, CallGraphEntry, capture_call_graph, format_call_graph, print_call_graph};
 
 // Context variables.
 pub use asyncio_executor::{Context, ContextVar, Token, context_var, copy_context};

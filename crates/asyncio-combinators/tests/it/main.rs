@@ -3,6 +3,7 @@
 mod api;
 mod as_completed;
 mod async_generator;
+mod call_graph;
 mod everywhere;
 mod foreign;
 mod gather;

@@ -25,6 +25,7 @@ use crate::task::header::TaskRef;
 use crate::task::join::{self, Join};
 use crate::task::shared::SharedTask;
 use crate::task::step;
+use crate::task::waker;
 
 static AWAIT_TASK: WaitKind = WaitKind::new("a task");
 
@@ -381,6 +382,20 @@ impl TaskHandle {
         tasks
     }
 
+    /// The tasks that await this one, directly or through a combinator, in the order in which they began to. None once it
+    /// is done.
+    #[must_use]
+    pub fn awaited_by(&self) -> Vec<TaskHandle> {
+        self.0.done.awaiters()
+    }
+
+    /// What a waker of a task wakes; `None` if it is another kind of waker, or of a task of another thread's loop. For
+    /// combinators.
+    #[must_use]
+    pub fn of_waker(waker: &std::task::Waker) -> Option<TaskHandle> {
+        waker::task_of(waker).map(TaskHandle)
+    }
+
     /// The cancellation that the task ended with, if it did and nobody has taken its outcome yet.
     #[must_use]
     pub fn cancelled_error(&self) -> Option<CancelledError> {
@@ -493,6 +508,18 @@ impl fmt::Debug for TaskHandle {
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.handle().fmt(f)
+    }
+}
+
+impl<T> From<&Task<T>> for TaskHandle {
+    fn from(task: &Task<T>) -> Self {
+        task.handle()
+    }
+}
+
+impl From<&TaskHandle> for TaskHandle {
+    fn from(task: &TaskHandle) -> Self {
+        task.clone()
     }
 }
 

@@ -179,6 +179,12 @@ impl<T> Drop for SharedTask<T> {
     }
 }
 
+impl<T> From<&SharedTask<T>> for TaskHandle {
+    fn from(task: &SharedTask<T>) -> Self {
+        task.handle()
+    }
+}
+
 impl<T> fmt::Debug for SharedTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.awaitee.handle.fmt(f)

@@ -36,6 +36,16 @@ pub(crate) fn borrow(task: &TaskRef) -> BorrowedWaker<'_> {
     BorrowedWaker(ManuallyDrop::new(waker), PhantomData)
 }
 
+/// The task that a waker wakes, if it is that of a task, and this is the thread of its loop.
+pub(crate) fn task_of(waker: &Waker) -> Option<TaskRef> {
+    if !std::ptr::eq(waker.vtable(), &VTABLE) {
+        return None;
+    }
+    // SAFETY: the table is this one, so the data is that of a live waker, which is borrowed for longer than this call.
+    let task = unsafe { at_home(waker.data()) }?;
+    Some(task.clone())
+}
+
 /// The header that a waker points to.
 ///
 /// # Safety
