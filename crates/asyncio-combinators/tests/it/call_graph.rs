@@ -32,7 +32,7 @@ fn names(task: &SharedTask<()>) -> Vec<(usize, String)> {
 }
 
 /// What the graph of a leaf is when `waiting`, made of it, is awaited in a task named `outer` that `main` does not await.
-async fn graph_of<F: Future<Output = ()> + 'static>(waiting: impl FnOnce(SharedTask<()>) -> F) -> Vec<(usize, String)> {
+async fn graph_of<F: Future + 'static>(waiting: impl FnOnce(SharedTask<()>) -> F) -> Vec<(usize, String)> {
     let leaf = leaf();
     let outer = Task::builder().name("outer").spawn(waiting(leaf.clone()));
     sleep(Duration::from_secs(1)).await;
@@ -48,15 +48,51 @@ fn expected() -> Vec<(usize, String)> {
 #[test]
 fn an_awaiter_is_found_through_every_combinator() {
     run(async {
-        assert_eq!(graph_of(|leaf| async move { leaf.await }).await, expected());
-        assert_eq!(graph_of(|leaf| async move { drop(gather((leaf, async {})).await) }).await, expected());
-        assert_eq!(graph_of(|leaf| async move { drop(gather([leaf]).return_exceptions().await) }).await, expected());
+        assert_eq!(graph_of(|leaf| leaf).await, expected());
+        assert_eq!(
+            graph_of(|leaf| async move {
+                let _ = gather((leaf, async {})).await;
+            })
+            .await,
+            expected()
+        );
+        assert_eq!(
+            graph_of(|leaf| async move {
+                let _ = gather([leaf]).return_exceptions().await;
+            })
+            .await,
+            expected()
+        );
         assert_eq!(graph_of(|leaf| async move { shield(leaf).await }).await, expected());
-        assert_eq!(graph_of(|leaf| async move { drop(wait([leaf]).await) }).await, expected());
+        assert_eq!(
+            graph_of(|leaf| async move {
+                let _ = wait([leaf]).await;
+            })
+            .await,
+            expected()
+        );
         let limit = Duration::from_secs(9);
-        assert_eq!(graph_of(|leaf| async move { drop(wait([leaf]).timeout(limit).await) }).await, expected());
-        assert_eq!(graph_of(|leaf| async move { drop(wait_for(leaf, limit).await) }).await, expected());
-        assert_eq!(graph_of(|leaf| async move { drop(as_completed([leaf]).next().await) }).await, expected());
+        assert_eq!(
+            graph_of(|leaf| async move {
+                let _ = wait([leaf]).timeout(limit).await;
+            })
+            .await,
+            expected()
+        );
+        assert_eq!(
+            graph_of(|leaf| async move {
+                let _ = wait_for(leaf, limit).await;
+            })
+            .await,
+            expected()
+        );
+        assert_eq!(
+            graph_of(|leaf| async move {
+                let _ = as_completed([leaf]).next().await;
+            })
+            .await,
+            expected()
+        );
         assert_eq!(graph_of(|leaf| async move { shield(gather([shield(leaf)])).await[0] }).await, expected());
     });
 }
@@ -67,7 +103,7 @@ fn the_children_of_a_group_are_awaited_by_its_task() {
         let graph = task_group(async |group| {
             let child = group.create_task(async {
                 yield_now().await;
-                capture_call_graph(&current_task().unwrap())
+                capture_call_graph(current_task().unwrap())
             });
             child.handle().set_name("child");
             child.await
@@ -83,7 +119,7 @@ fn children_that_a_combinator_made_are_found() {
     run(async {
         let child = async {
             yield_now().await;
-            Ok::<_, ()>(capture_call_graph(&current_task().unwrap()).entries().last().unwrap().task().name())
+            Ok::<_, ()>(capture_call_graph(current_task().unwrap()).entries().last().unwrap().task().name())
         };
         assert_eq!(try_gather([child]).await.unwrap(), ["main"]);
     });

@@ -45,6 +45,8 @@ reachable! {
     // Callbacks, threads, signals.
     ConcurrentFuture Handle Job LoopClosed LoopRemote Pool RemoteError ThreadFuture ThreadPool TimerHandle
     run_coroutine_threadsafe to_thread
+    // Looking inside.
+    CallGraph CallGraphEntry TaskWait WaitKind capture_call_graph format_call_graph print_call_graph
     // Context variables.
     Context ContextVar Token context_var copy_context
 }
