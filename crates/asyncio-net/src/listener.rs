@@ -1,4 +1,4 @@
-//! One listening socket: accepts, and goes on accepting when descriptors run out for a while.
+//! One listening socket: accepts, and goes on accepting after whatever error.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -106,8 +106,9 @@ impl Listener {
                         return;
                     }
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                    _ if is_exhaustion(&error) => return self.suspend(&error),
-                    _ => return report("a connection cannot be accepted", &error),
+                    _ if is_of_the_connection(&error) => {}
+                    // Readiness is not told again while the queue is not empty: whatever it is, it is tried again later.
+                    _ => return self.suspend(&error),
                 },
             }
         }
@@ -131,7 +132,8 @@ impl Listener {
 
     /// Nothing is accepted for a while.
     fn suspend(self: &Rc<Self>, error: &io::Error) {
-        report("the server accepts no connections for a second, because the system is out of resources", error);
+        let why = if is_exhaustion(error) { ", because the system is out of resources" } else { "" };
+        report(&format!("the server accepts no connections for a second{why}"), error);
         let this = self.clone();
         let resume = move || {
             this.retry.set(None);
@@ -156,6 +158,30 @@ fn is_exhaustion(error: &io::Error) -> bool {
 
 #[cfg(not(unix))]
 fn is_exhaustion(_: &io::Error) -> bool {
+    false
+}
+
+/// Whether the error is one of the network that the new connection met already. Linux passes those on to who accepts it, and
+/// says to go on with the next: see `accept(2)`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ENETDOWN
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+        )
+    )
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_of_the_connection(_: &io::Error) -> bool {
     false
 }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use asyncio_net::{open_connection, start_server};
 
-use crate::support::{Recorder, connected, read_available, run, turns, until};
+use crate::support::{Recorder, connected, read_some, run, turns};
 
 /// More than the kernel takes of a connection that nobody reads.
 const LOTS: usize = 16 * 1024 * 1024;
@@ -24,15 +24,14 @@ fn pause_comes_above_the_high_mark_and_resume_at_the_low_one_in_turn() {
         let mut received = 0;
         while protocol.log().len() < 3 {
             assert!(transport.write_buffer_size() > 16 * 1024);
-            received += read_available(&peer).unwrap().len();
+            received += read_some(&peer).await.unwrap().len();
             turns().await;
         }
         assert!(transport.write_buffer_size() <= 16 * 1024);
-        until(|| {
-            received += read_available(&peer).unwrap().len();
-            received == LOTS + 4
-        })
-        .await;
+        while received < LOTS + 4 {
+            received += read_some(&peer).await.unwrap().len();
+        }
+        assert_eq!(received, LOTS + 4);
         assert_eq!(protocol.log(), ["made", "pause", "resume"]);
     });
 }
@@ -128,13 +127,12 @@ fn a_server_that_drains_keeps_its_buffer_within_the_marks() {
         let server = start_server(flood, ("127.0.0.1", 0)).await.unwrap();
         let mut peer = std::net::TcpStream::connect(server.local_addrs()[0]).unwrap();
         turns().await;
-        let reader = std::thread::spawn(move || {
+        let reader = asyncio::to_thread(move || {
             let mut data = Vec::new();
             peer.read_to_end(&mut data).unwrap();
             data.len()
         });
-        until(|| reader.is_finished()).await;
-        assert_eq!(reader.join().unwrap(), 20_000_000);
+        assert_eq!(reader.await, 20_000_000);
         assert!(most.get() <= 64 * 1024 + 10_000, "{}", most.get());
     });
 }

@@ -1,21 +1,17 @@
-//! What the tests stand on: a loop that does not hang, and connections over the loopback.
+//! What the tests of sockets and datagrams stand on: connections over the loopback.
 
 use std::future::Future;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use asyncio_combinators::wait_for;
 use asyncio_event_loop::{EventLoop, get_running_loop};
 use asyncio_executor::yield_now;
 
 /// Runs a test, which fails if it hangs. The time-out is no part of what is tested.
 pub fn run<F: Future>(test: impl FnOnce(EventLoop) -> F) -> F::Output {
-    asyncio_event_loop::run(async {
-        wait_for(test(get_running_loop()), Duration::from_secs(30)).await.expect("the test hangs")
-    })
+    crate::support::run(async { test(get_running_loop()).await })
 }
 
 /// Lets everything that is ready run, some times over.

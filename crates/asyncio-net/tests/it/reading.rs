@@ -236,10 +236,10 @@ fn it_reads_as_the_traits_of_futures_say() {
 fn a_reader_that_is_dropped_while_much_arrives_holds_nothing_up() {
     run(async {
         let (reader, writer, mut peer) = stream(10).await;
-        let sender = std::thread::spawn(move || peer.write_all(&[6; 3_000_000]).unwrap());
+        let sender = asyncio::to_thread(move || peer.write_all(&[6; 3_000_000]).unwrap());
         turns().await;
         drop(reader);
-        crate::support::until(|| sender.is_finished()).await;
+        sender.await;
         writer.close();
         writer.wait_closed().await.unwrap();
     });

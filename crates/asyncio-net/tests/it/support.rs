@@ -1,17 +1,17 @@
 //! What the tests share: a loop with a time limit, peers that are plain sockets, a protocol that keeps a log.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use asyncio::{Future as Promise, get_running_loop, wait_for, yield_now};
-use asyncio_net::{Protocol, Transport, create_connection};
+use asyncio_net::{LoopSockets, Protocol, Transport, create_connection};
 
 /// Tests that count descriptors run alone.
 static DESCRIPTORS: RwLock<()> = RwLock::new(());
@@ -19,8 +19,13 @@ static DESCRIPTORS: RwLock<()> = RwLock::new(());
 /// A test that takes this long hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Keeps those who count descriptors away.
+pub fn may_open_descriptors() -> RwLockReadGuard<'static, ()> {
+    DESCRIPTORS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub fn run<T>(test: impl Future<Output = T>) -> T {
-    let _shared = DESCRIPTORS.read().unwrap_or_else(PoisonError::into_inner);
+    let _shared = may_open_descriptors();
     asyncio::run(async { wait_for(test, PATIENCE).await.expect("the test hangs") })
 }
 
@@ -45,11 +50,28 @@ pub async fn turns() {
     }
 }
 
-/// Gives turns until `condition` holds.
+thread_local! {
+    /// Who waits until something has changed.
+    static WAITING: RefCell<Vec<Waker>> = RefCell::default();
+}
+
+/// Says that a condition that somebody waits for may hold now.
+pub fn changed() {
+    let waiting = WAITING.take();
+    waiting.into_iter().for_each(Waker::wake);
+}
+
+/// Waits until `condition` holds. It is looked at when a recorder, a keeper of faults or the test itself says
+/// [`changed`].
 pub async fn until(mut condition: impl FnMut() -> bool) {
-    while !condition() {
-        asyncio::sleep(Duration::from_micros(50)).await;
-    }
+    poll_fn(|cx| {
+        if condition() {
+            return Poll::Ready(());
+        }
+        WAITING.with_borrow_mut(|waiting| waiting.push(cx.waker().clone()));
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A protocol that writes down what it is told.
@@ -69,6 +91,7 @@ impl Recorder {
 
     fn note(&self, what: impl Into<String>) {
         self.log.borrow_mut().push(what.into());
+        changed();
     }
 }
 
@@ -79,8 +102,8 @@ impl Protocol for Recorder {
     }
 
     fn data_received(&self, data: &[u8]) {
-        self.note("data");
         self.data.borrow_mut().extend_from_slice(data);
+        self.note("data");
     }
 
     fn eof_received(&self) -> bool {
@@ -122,19 +145,20 @@ pub fn read_available(mut peer: &TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Reads until the end, giving the loop turns.
-pub async fn read_to_end(mut peer: &TcpStream) -> io::Result<Vec<u8>> {
+/// Reads what there is; waits until there is something. Empty at the end.
+pub async fn read_some(peer: &TcpStream) -> io::Result<Vec<u8>> {
+    get_running_loop().sock_recv(peer, 64 * 1024).await
+}
+
+/// Reads until the end.
+pub async fn read_to_end(peer: &TcpStream) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
     loop {
-        match peer.read(&mut buffer) {
-            Ok(0) => return Ok(data),
-            Ok(count) => data.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                asyncio::sleep(Duration::from_micros(50)).await;
-            }
-            Err(error) => return Err(error),
+        let some = read_some(peer).await?;
+        if some.is_empty() {
+            return Ok(data);
         }
+        data.extend(some);
     }
 }
 
@@ -147,8 +171,10 @@ pub fn reset_on_close(peer: &TcpStream) {
 pub fn record_faults() -> Rc<RefCell<Vec<String>>> {
     let faults = Rc::new(RefCell::new(Vec::new()));
     let told = faults.clone();
-    get_running_loop()
-        .set_exception_handler(move |_, fault: &asyncio::Fault| told.borrow_mut().push(fault.to_string()));
+    get_running_loop().set_exception_handler(move |_, fault: &asyncio::Fault| {
+        told.borrow_mut().push(fault.to_string());
+        changed();
+    });
     faults
 }
 
@@ -157,9 +183,7 @@ pub struct Fresh(pub PathBuf);
 
 impl Fresh {
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("asyncio-net-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self(std::env::temp_dir().join(name))
+        Self(crate::loopback::fresh_path("file"))
     }
 }
 
@@ -167,4 +191,23 @@ impl Drop for Fresh {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Whether this is the process that [`run_child`] made.
+pub fn is_child() -> bool {
+    std::env::var_os("ASYNCIO_NET_CHILD").is_some()
+}
+
+/// Runs a test in a process that may have so many descriptors.
+pub fn run_child(test: &str, descriptors: u32) {
+    let _shared = may_open_descriptors();
+    let child = std::process::Command::new("sh")
+        .args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("ASYNCIO_NET_CHILD", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && text.contains("1 passed"), "{text}");
 }
