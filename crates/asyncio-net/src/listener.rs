@@ -198,6 +198,9 @@ impl IoHandler for Listener {
     }
 
     fn loop_closed(self: Rc<Self>) {
-        self.close();
+        match self.core.upgrade() {
+            Some(server) => server.close(),
+            None => self.close(),
+        }
     }
 }

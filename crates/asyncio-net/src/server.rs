@@ -52,7 +52,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         if self.closing.is_set() {
             return;
         }

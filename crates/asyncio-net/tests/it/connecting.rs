@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use asyncio_net::{ConnectErrors, create_connection, open_connection};
 
-use crate::support::{Recorder, run};
+use crate::support::{Recorder, alone, descriptors, on_virtual_time, run, run_on_virtual_time};
 
 /// An address that refuses connections.
 fn refusing() -> SocketAddr {
@@ -15,13 +15,13 @@ fn refusing() -> SocketAddr {
 }
 
 /// An address that never answers: its backlog is full.
-struct Silent {
-    address: SocketAddr,
+pub struct Silent {
+    pub address: SocketAddr,
     _listener: socket2::Socket,
     _fillers: Vec<socket2::Socket>,
 }
 
-fn silent() -> Silent {
+pub fn silent() -> Silent {
     let new = || socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let listener = new();
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -79,16 +79,16 @@ fn a_local_address_is_bound_first_and_must_be_of_the_family() {
 
 #[test]
 fn a_silent_address_is_overtaken_after_the_delay() {
-    run(async {
+    run_on_virtual_time(async {
         let silent = silent();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let good = listener.local_addr().unwrap();
-        let delay = Duration::from_millis(20);
+        let delay = Duration::from_millis(250);
         let begin = asyncio::get_running_loop().time();
         let opening = open_connection([silent.address, good]).happy_eyeballs_delay(delay);
         let (_reader, writer) = opening.await.unwrap();
         assert_eq!(writer.peer_addr().unwrap(), good);
-        assert!(asyncio::get_running_loop().time() - begin >= delay);
+        assert_eq!(asyncio::get_running_loop().time() - begin, delay);
     });
 }
 
@@ -106,17 +106,39 @@ fn a_failure_starts_the_next_attempt_at_once() {
 }
 
 #[test]
-fn a_connection_that_is_given_up_leaves_nothing_open() {
-    crate::support::run_without_leak(async || {
-        let silent = silent();
-        let opening = asyncio::create_task(async move {
-            open_connection([silent.address, silent.address])
-                .happy_eyeballs_delay(Duration::from_millis(1))
-                .await
-                .map(drop)
+fn attempts_that_are_given_up_leave_nothing_open() {
+    let _alone = alone();
+    let once = || {
+        on_virtual_time(async {
+            let silent = silent();
+            let opening = asyncio::create_task(async move {
+                let delay = Duration::from_secs(1);
+                open_connection([silent.address, silent.address]).happy_eyeballs_delay(delay).await.map(drop)
+            });
+            asyncio::sleep(Duration::from_millis(1500)).await;
+            opening.cancel();
+            assert!(opening.join().await.is_err());
         });
-        asyncio::sleep(Duration::from_millis(5)).await;
-        opening.cancel();
-        assert!(opening.join().await.is_err());
+    };
+    once();
+    let before = descriptors();
+    once();
+    assert_eq!(descriptors(), before);
+}
+
+#[test]
+fn the_families_take_turns_as_often_as_was_said() {
+    run(async {
+        // All refuse, so all are tried, and the errors tell in which order.
+        let (a, b) = (refusing(), refusing());
+        let c = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, a.port()));
+        for (interleave, order) in [(None, [a, b, c]), (Some(1), [a, c, b]), (Some(2), [a, b, c])] {
+            let error = open_connection([a, b, c]).interleave(interleave).await.unwrap_err();
+            let errors = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectErrors>()).unwrap();
+            let told: Vec<String> = errors.errors().iter().map(ToString::to_string).collect();
+            for (told, address) in told.iter().zip(order) {
+                assert!(told.contains(&address.to_string()), "{interleave:?}: {told:?}");
+            }
+        }
     });
 }

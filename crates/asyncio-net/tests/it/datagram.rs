@@ -11,6 +11,7 @@ use asyncio_executor::{ContextVar, all_tasks, yield_now};
 use asyncio_net::{Address, DatagramProtocol, DatagramTransport, LoopSockets};
 
 use crate::loopback::{fresh_path, run, settle};
+use crate::support::{changed, until};
 
 /// A protocol that writes down what it is told.
 #[derive(Default)]
@@ -30,6 +31,7 @@ impl Log {
 
     fn push(&self, line: impl Into<String>) {
         self.lines.borrow_mut().push(line.into());
+        changed();
     }
 
     fn take(&self) -> Vec<String> {
@@ -38,9 +40,7 @@ impl Log {
 
     /// Waits until there are so many lines.
     pub async fn wait(&self, count: usize) -> Vec<String> {
-        while self.lines.borrow().len() < count {
-            yield_now().await;
-        }
+        until(|| self.lines.borrow().len() >= count).await;
         self.take()
     }
 }

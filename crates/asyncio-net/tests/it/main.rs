@@ -6,6 +6,7 @@ mod connecting;
 mod datagram;
 mod datagram_option;
 mod flow;
+mod load;
 mod loopback;
 mod order;
 mod pipes;

@@ -5,8 +5,9 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::rc::Rc;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -29,9 +30,25 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     asyncio::run(async { wait_for(test, PATIENCE).await.expect("the test hangs") })
 }
 
+/// As [`run`], on virtual time: a test that hangs says so by itself.
+pub fn run_on_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let _shared = may_open_descriptors();
+    on_virtual_time(test)
+}
+
+/// As [`run_on_virtual_time`], for who keeps the others away by itself.
+pub fn on_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    asyncio::Runner::builder().virtual_time(true).build().unwrap().run(test).unwrap()
+}
+
+/// Keeps all others away, so that descriptors can be counted.
+pub fn alone() -> RwLockWriteGuard<'static, ()> {
+    DESCRIPTORS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs a test twice, the first time to warm up, and checks that the second leaves no descriptor open.
 pub fn run_without_leak<F: Future<Output = ()>>(test: impl Fn() -> F) {
-    let _alone = DESCRIPTORS.write().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let once = || asyncio::run(async { wait_for(test(), PATIENCE).await.expect("the test hangs") });
     once();
     let before = descriptors();
@@ -198,13 +215,21 @@ pub fn is_child() -> bool {
     std::env::var_os("ASYNCIO_NET_CHILD").is_some()
 }
 
-/// Runs a test in a process that may have so many descriptors.
-pub fn run_child(test: &str, descriptors: u32) {
+/// This test binary again, to run one test.
+pub fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command
+}
+
+/// Runs a test in a process that may have so many descriptors: a number, or what a shell makes one of.
+pub fn run_child(test: &str, descriptors: &str) {
     let _shared = may_open_descriptors();
-    let child = std::process::Command::new("sh")
+    let itself = child(test);
+    let child = Command::new("sh")
         .args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .arg(itself.get_program())
+        .args(itself.get_args())
         .env("ASYNCIO_NET_CHILD", "1")
         .output()
         .unwrap();
