@@ -147,13 +147,24 @@ impl IoRegistration {
         self.source.as_ref().is_none_or(Source::is_writable)
     }
 
-    /// Forgets that it is readable, and has the handler called when it is again: see [`Source::clear_readable`].
+    /// Forgets that it is readable after an operation that took all there was, and has the handler called when it is again:
+    /// see [`Source::clear_readable`].
     ///
-    /// It may be readable still, where the end of a stream was reported along with its last bytes.
+    /// It may be readable still, where the end of a stream was reported along with its last bytes. Then the handler is not
+    /// called again: ask [`is_readable`](Self::is_readable).
     pub fn clear_readable(&self) {
         if let Some(source) = &self.source {
             source.clear_readable();
             // Ready: there is more to come without a report, and whoever cleared asks again.
+            let _ = source.poll_readable(&mut Context::from_waker(&waker(self.key)));
+        }
+    }
+
+    /// Forgets that it is readable after an operation that found nothing, and has the handler called when it is again: see
+    /// [`Source::set_unreadable`].
+    pub fn set_unreadable(&self) {
+        if let Some(source) = &self.source {
+            source.set_unreadable();
             let _ = source.poll_readable(&mut Context::from_waker(&waker(self.key)));
         }
     }
@@ -313,7 +324,7 @@ mod tests {
             turn(&this);
             assert_eq!(log.calls.get(), (1, 1));
         }
-        registration.clear_readable();
+        registration.set_unreadable();
         far.write_all(b"x").unwrap();
         turn(&this);
         assert_eq!(log.calls.get(), (2, 1));

@@ -101,7 +101,7 @@ impl Listener {
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
                         if let Some(registration) = &*self.registration.borrow() {
-                            registration.clear_readable();
+                            registration.set_unreadable();
                         }
                         return;
                     }

@@ -78,6 +78,9 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        // Each case moves megabytes, since pieces have to be larger than what is joined.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         /// Whatever is pushed and consumed in whatever pieces, the bytes come out as they went in.
         #[test]
         fn bytes_come_out_as_they_went_in(

@@ -128,14 +128,22 @@ impl Source {
         self.poll_direction(&self.state.write, cx).map(|_| ())
     }
 
-    /// Forgets that the source is readable: an operation took all there was or found nothing.
+    /// Forgets that the source is readable: an operation took all there was.
     ///
     /// An operation that took some bytes, fewer than it had room for, took all there was (on a stream; a Unix socket on
     /// which descriptors are passed is an exception). To say so saves the call that would find nothing. Where the end of
-    /// the stream was reported along with those bytes, the source stays readable until the end was met or the next
-    /// operation clears too. An operation that met the end, zero bytes, must not clear.
+    /// the stream was, or may have been, reported along with those bytes, the source stays readable until the end was met or
+    /// the next operation clears too. An operation that met the end, zero bytes, must not clear.
     pub fn clear_readable(&self) {
         self.state.read.clear();
+    }
+
+    /// Forgets that the source is readable: an operation found nothing, not even the end.
+    ///
+    /// [`clear_readable`](Self::clear_readable) is for an operation that found something. After this, the source waits in any
+    /// case.
+    pub fn set_unreadable(&self) {
+        self.state.read.clear_blocked();
     }
 
     /// Forgets that the source is writable: an operation wrote less than it had, or nothing.

@@ -88,15 +88,24 @@ fn combinations(krate: &Crate) -> Vec<Option<&'static str>> {
     combinations
 }
 
-/// The reactor on `polling` alone, which other platforms use.
+/// The reactor on `polling` alone, which other platforms use, and what stands on it: with edges, and then as where the
+/// platform has none.
 fn portable_reactor() -> Verdict {
     const CFG: &str = "asyncio_portable_reactor";
     let users = workspace::crates_with(|source| source.contains(CFG))?;
     if !users.iter().any(|krate| krate.name == "asyncio-reactor") {
         return Ok(Done::Skipped(format!("asyncio-reactor has no `cfg({CFG})`")));
     }
-    let command = cargo(&["test", "--package", "asyncio-reactor", "--target-dir", "target/portable"]);
-    run(with_rustflags(command, &format!("--cfg {CFG}"))).map(|()| Done::Passed)
+    let packages = ["asyncio-reactor", "asyncio-event-loop", "asyncio-net"].map(|name| format!("--package={name}"));
+    for oneshot in [false, true] {
+        let mut command = cargo(&["test", "--no-fail-fast", "--lib", "--tests", "--target-dir", "target/portable"]);
+        command.args(&packages);
+        if oneshot {
+            command.env("ASYNCIO_ONESHOT_REACTOR", "1");
+        }
+        run(with_rustflags(command, &format!("--cfg {CFG}")))?;
+    }
+    Ok(Done::Passed)
 }
 
 #[cfg(test)]

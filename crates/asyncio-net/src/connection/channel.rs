@@ -104,8 +104,10 @@ impl Io {
             #[cfg(unix)]
             Channel::Pipe(pipe) => pipe.read(buffer),
         })?;
-        if read.is_none_or(|count| short_is_all && 0 < count && count < buffer.len()) {
-            self.registration.clear_readable();
+        match read {
+            None => self.registration.set_unreadable(),
+            Some(count) if short_is_all && 0 < count && count < buffer.len() => self.registration.clear_readable(),
+            Some(_) => {}
         }
         Ok(read)
     }

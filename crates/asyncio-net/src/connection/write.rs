@@ -167,7 +167,7 @@ impl Connection {
             let unsent = !self.output.borrow().is_empty();
             self.force_close(unsent.then(|| io::Error::from(io::ErrorKind::BrokenPipe)));
         } else {
-            io.registration.clear_readable();
+            io.registration.set_unreadable();
         }
     }
 

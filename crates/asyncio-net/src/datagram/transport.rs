@@ -355,9 +355,8 @@ impl Inner {
                 Ok((length, from)) => self.tell(|protocol| protocol.datagram_received(&buffer[..length], &from)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if let Some(registration) = &*self.registration.borrow() {
-                        registration.clear_readable();
+                        registration.set_unreadable();
                     }
-                    // There may be an end that was reported along.
                 }
                 Err(error) => self.tell(|protocol| protocol.error_received(error)),
             }

@@ -46,6 +46,9 @@ pub(crate) struct Poller {
 impl Poller {
     /// With `fallback`, as on a platform with neither edges nor levels.
     pub(crate) fn new(fallback: bool) -> io::Result<Self> {
+        // Where this is forced, so that it can be tested under everything that stands on it.
+        let fallback =
+            fallback || cfg!(asyncio_portable_reactor) && std::env::var_os("ASYNCIO_ONESHOT_REACTOR").is_some();
         let poller = polling::Poller::new()?;
         let source_mode = if poller.supports_edge() && !fallback { PollMode::Edge } else { PollMode::Oneshot };
         let watch_mode = if poller.supports_level() && !fallback { PollMode::Level } else { PollMode::Oneshot };
