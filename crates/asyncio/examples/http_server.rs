@@ -251,8 +251,8 @@ fn now() -> String {
 
 /// Waits for the first byte of a request. `false`: there will be none.
 async fn wait_for_request(reader: &mut StreamReader, stop: &Event) -> bool {
-    match asyncio::wait_for(select(pin!(stop.wait()), pin!(reader.fill_buf())), IDLE).await {
-        Ok(Either::Right((Ok(buffered), _))) => !buffered.is_empty(),
+    match asyncio::wait_for(select(pin!(reader.fill_buf()), pin!(stop.wait())), IDLE).await {
+        Ok(Either::Left((Ok(buffered), _))) => !buffered.is_empty(),
         _ => false,
     }
 }
@@ -292,7 +292,7 @@ async fn linger(mut reader: StreamReader, writer: &StreamWriter) {
     let _ = asyncio::wait_for(discarded, Duration::from_secs(2)).await;
 }
 
-async fn start(address: &str, stop: &Rc<Event>) -> io::Result<Server> {
+pub(crate) async fn start(address: &str, stop: &Rc<Event>) -> io::Result<Server> {
     let stop = stop.clone();
     let handler = async move |reader: StreamReader, writer: StreamWriter| serve(&stop, reader, writer).await;
     asyncio::start_server(handler, address).limit(MAX_HEAD).backlog(1024).await

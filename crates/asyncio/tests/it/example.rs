@@ -1,6 +1,9 @@
 //! The examples that are programs, each as a process of its own: real arguments, output, signals and status, and peers
 //! that know nothing of this library.
 
+mod chat;
 mod child;
+mod crawler;
 mod echo;
+mod http_server;
 mod signals;

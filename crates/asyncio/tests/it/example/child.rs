@@ -8,7 +8,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{self, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{self, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,7 +22,7 @@ macro_rules! examples {
     ($($name:ident $path:literal)*) => {
         $(
             #[path = $path]
-            mod $name;
+            pub mod $name;
         )*
 
         const EXAMPLES: &[(&str, fn())] = &[$((stringify!($name), $name::main)),*];
@@ -34,6 +34,9 @@ examples! {
     protocol_echo "../../../examples/protocol_echo.rs"
     udp_echo "../../../examples/udp_echo.rs"
     signals "../../../examples/signals.rs"
+    crawler "../../../examples/crawler.rs"
+    http_server "../../../examples/http_server.rs"
+    chat "../../../examples/chat.rs"
 }
 
 /// Called by the loader before `main`.
@@ -54,6 +57,7 @@ static CONSTRUCTOR: extern "C" fn() = {
 pub struct Example {
     process: process::Child,
     stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
 }
 
 /// How an example ended.
@@ -73,7 +77,8 @@ impl Example {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap());
-        Self { process, stdout }
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        Self { process, stdout, stderr }
     }
 
     /// Runs it to its end.
@@ -85,10 +90,16 @@ impl Example {
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         if self.stdout.read_line(&mut line).unwrap() == 0 {
-            let mut errors = String::new();
-            let _ = self.process.stderr.take().map(|mut stderr| stderr.read_to_string(&mut errors));
-            panic!("the example ended before it wrote another line: {errors}");
+            let _ = self.stderr.read_to_string(&mut line);
+            panic!("the example ended before it wrote another line: {line}");
         }
+        line.trim_end().to_owned()
+    }
+
+    /// The next line of its errors.
+    pub fn error_line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.stderr.read_line(&mut line).unwrap() > 0, "the example ended before it wrote another line");
         line.trim_end().to_owned()
     }
 
@@ -108,7 +119,7 @@ impl Example {
     pub fn end(mut self) -> Ended {
         let (mut output, mut errors) = (String::new(), String::new());
         self.stdout.read_to_string(&mut output).unwrap();
-        self.process.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        self.stderr.read_to_string(&mut errors).unwrap();
         Ended { status: self.process.wait().unwrap(), output, errors }
     }
 }
