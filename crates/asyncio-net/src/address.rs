@@ -99,6 +99,18 @@ impl Target {
         }
     }
 
+    /// The host, if it is one.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn host(&self) -> Option<String> {
+        let mut hosts = self.0.iter().map(|part| match part {
+            Part::Address(address) => Some(address.ip().to_string()),
+            Part::Name(host, _) if !host.is_empty() => Some(host.clone()),
+            _ => None,
+        });
+        let first = hosts.next()??;
+        hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
+    }
+
     #[cfg(unix)]
     pub(crate) fn path(path: &Path) -> Self {
         Self::one(Part::Path(path.to_owned()))

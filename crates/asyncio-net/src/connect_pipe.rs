@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use asyncio_event_loop::{IoHandler, get_running_loop};
 
+use crate::between::Between;
 use crate::connection::{Direction, Io};
 use crate::create_connection::Connecting;
 use crate::pipe::Pipe;
@@ -126,7 +127,7 @@ enum Source {
 
 impl Source {
     fn connect<F, P>(self, direction: Direction, factory: F) -> Connecting<F, P> {
-        Connecting::new(factory, async move { Ok((self.register(direction)?, None)) })
+        Connecting::new(factory, async move { Ok((self.register(direction)?, None, Between::default())) })
     }
 
     fn register(self, direction: Direction) -> io::Result<Io> {

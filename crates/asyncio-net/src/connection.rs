@@ -82,7 +82,7 @@ pub(crate) struct Connection {
 
 /// A panic of a protocol, as the error that ended its connection.
 #[derive(Debug)]
-struct ProtocolPanicked(&'static str);
+pub(crate) struct ProtocolPanicked(pub(crate) &'static str);
 
 impl std::fmt::Display for ProtocolPanicked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -135,15 +135,20 @@ impl Connection {
         io.registration.set_handler(connection.clone());
         *connection.io.borrow_mut() = Some(Rc::new(io));
         let transport = Transport::plain(connection.clone());
-        if let Some(server) = connection.server.take() {
-            server.attach(&transport);
-            connection.server.set(Some(server));
-        }
+        connection.represent(&transport);
         this.call_soon(move || {
             connection.made();
             made();
         });
         transport
+    }
+
+    /// Has the server that accepted the connection know it by this transport.
+    pub(crate) fn represent(&self, transport: &Transport) {
+        if let Some(server) = self.server.take() {
+            server.attach(transport);
+            self.server.set(Some(server));
+        }
     }
 
     fn made(self: &Rc<Self>) {
@@ -250,7 +255,7 @@ impl Connection {
     }
 }
 
-fn report_panic<T>(method: &'static str, outcome: Result<T, Box<dyn Any + Send>>) -> Option<T> {
+pub(crate) fn report_panic<T>(method: &'static str, outcome: Result<T, Box<dyn Any + Send>>) -> Option<T> {
     outcome
         .map_err(|payload| Fault::new(format!("exception in `{method}` of a protocol")).payload(payload).report())
         .ok()

@@ -1,5 +1,6 @@
 //! `create_connection` and its options.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -12,11 +13,14 @@ use asyncio_event_loop::get_running_loop;
 use socket2::{SockAddr, Socket};
 
 use crate::address::{Family, Target, ToAddrs, invalid};
+use crate::between::Between;
 use crate::connect::{connect_any, connected};
-use crate::connection::{Connection, Io};
+use crate::connection::Io;
 use crate::protocol::Protocol;
 use crate::target::{Resolved, Use, only_addresses};
-use crate::transport::Transport;
+#[cfg(feature = "rustls")]
+use crate::tls::{self, TlsConfig};
+use crate::transport::{CloseOnDrop, Transport};
 
 /// Connects to `address`, and makes the protocol of the connection with `factory`.
 ///
@@ -113,6 +117,8 @@ pub(crate) struct How {
     family: Option<Family>,
     delay: Option<Duration>,
     interleave: Option<usize>,
+    #[cfg(feature = "rustls")]
+    pub(crate) tls: tls::Options,
 }
 
 /// A registered socket and the address of the other end.
@@ -120,7 +126,15 @@ type Connected = io::Result<(Io, Option<SockAddr>)>;
 
 impl How {
     pub(crate) fn new(target: Target) -> Self {
-        Self { target, local: None, family: None, delay: None, interleave: None }
+        Self {
+            target,
+            local: None,
+            family: None,
+            delay: None,
+            interleave: None,
+            #[cfg(feature = "rustls")]
+            tls: tls::Options::default(),
+        }
     }
 
     pub(crate) fn local_addr(&mut self, address: impl ToAddrs) {
@@ -139,7 +153,21 @@ impl How {
         self.interleave = count;
     }
 
-    pub(crate) async fn connect(self) -> Connected {
+    /// What the protocol is to be called through.
+    fn between(&mut self) -> io::Result<Between> {
+        Ok(Between {
+            #[cfg(feature = "rustls")]
+            tls: std::mem::take(&mut self.tls).side(self.target.host())?,
+        })
+    }
+
+    pub(crate) async fn ready(mut self) -> io::Result<Ready> {
+        let between = self.between()?;
+        let (io, peer) = self.connect().await?;
+        Ok((io, peer, between))
+    }
+
+    async fn connect(self) -> Connected {
         let mut resolved = self.target.resolve(Use::Connect, self.family).await?;
         if let [Resolved::Address(_), ..] | [_, _, ..] = resolved[..] {
             let addresses = only_addresses(resolved)?;
@@ -204,6 +232,52 @@ impl<F> CreateConnection<F> {
         self.how.family(family.into());
         self
     }
+
+    /// Uses TLS. `connection_made` is called when the handshake is complete; if that fails, the protocol is never called. The
+    /// configuration is a `rustls::ClientConfig`, or an `Arc` of one; a `rustls::ServerConfig` makes this end the server,
+    /// for [`connect_accepted_socket`].
+    ///
+    /// # Errors
+    ///
+    /// Then also `InvalidInput` if the name of the server is not known; `ConnectionReset` if the other end closes during the
+    /// handshake, `ConnectionAborted` if it takes too long; a [`TlsError`](crate::TlsError) if the other end cannot be trusted
+    /// or does not speak TLS.
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, config: impl Into<TlsConfig>) -> Self {
+        self.how.tls.config = Some(config.into());
+        self
+    }
+
+    /// The name that the certificate of the server has to be for. The default is the host that is connected to.
+    #[cfg(feature = "rustls")]
+    pub fn server_hostname(mut self, name: impl Into<String>) -> Self {
+        self.how.tls.server_hostname = Some(name.into());
+        self
+    }
+
+    /// How long the handshake may take. The default is 60 s.
+    ///
+    /// # Panics
+    ///
+    /// When it is zero.
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.how.tls.handshake_timeout(timeout);
+        self
+    }
+
+    /// How long the end of the connection may take, from `close` until the other end has closed too. The default is 30 s.
+    ///
+    /// # Panics
+    ///
+    /// When it is zero.
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.how.tls.shutdown_timeout(timeout);
+        self
+    }
 }
 
 impl<F, P> IntoFuture for CreateConnection<F>
@@ -215,7 +289,7 @@ where
     type IntoFuture = Connecting<F, P>;
 
     fn into_future(self) -> Connecting<F, P> {
-        Connecting::new(self.factory, self.how.connect())
+        Connecting::new(self.factory, self.how.ready())
     }
 }
 
@@ -230,26 +304,42 @@ impl<F> fmt::Debug for CreateConnection<F> {
 pub struct Connecting<F, P>(State<F, P>);
 
 enum State<F, P> {
-    Connecting(Pin<Box<dyn Future<Output = Connected>>>, Option<F>),
+    Connecting(Pin<Box<dyn Future<Output = io::Result<Ready>>>>, Option<F>),
     /// `connection_made` is on its way.
-    Making(CloseOnDrop, Rc<P>, asyncio_executor::Future<()>),
+    Making(CloseOnDrop, Rc<P>, Waiting),
     Over,
 }
 
-/// Closes a transport that nobody took.
-struct CloseOnDrop(Option<Transport>);
+/// A socket, and what its protocol is to be called through.
+pub(crate) type Ready = (Io, Option<SockAddr>, Between);
 
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        if let Some(transport) = self.0.take() {
-            transport.close();
-        }
+impl<F, P> Connecting<F, P> {
+    pub(crate) fn new(factory: F, ready: impl Future<Output = io::Result<Ready>> + 'static) -> Self {
+        Self(State::Connecting(Box::pin(ready), Some(factory)))
     }
 }
 
-impl<F, P> Connecting<F, P> {
-    pub(crate) fn new(factory: F, connected: impl Future<Output = Connected> + 'static) -> Self {
-        Self(State::Connecting(Box::pin(connected), Some(factory)))
+/// Waits to be told of the beginning of a connection.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    told: asyncio_executor::Future<()>,
+    error: Rc<Cell<Option<io::Error>>>,
+}
+
+impl Waiting {
+    /// What is called once.
+    pub(crate) fn teller(&self) -> impl FnOnce(io::Result<()>) + use<> {
+        let (told, error) = (self.told.clone(), self.error.clone());
+        move |made| {
+            error.set(made.err());
+            // Who waits may have been cancelled, and the future with it; then there is nobody to tell.
+            let _ = told.set_result(());
+        }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.told).poll(cx));
+        Poll::Ready(self.error.take().map_or(Ok(()), Err))
     }
 }
 
@@ -270,24 +360,19 @@ where
                     let connected = ready!(connected.as_mut().poll(cx));
                     let factory = factory.take();
                     self.0 = State::Over;
-                    let (io, peer) = connected?;
+                    let (io, peer, between) = connected?;
                     let protocol = Rc::new(factory.expect("the factory is there until the connection is")());
-                    let made = asyncio_executor::Future::new();
-                    let waiter = made.clone();
-                    // Who waits may have been cancelled, and the future with it; then there is nobody to tell.
-                    let tell = move || {
-                        let _ = waiter.set_result(());
-                    };
-                    let this = get_running_loop();
-                    let transport = Connection::start(&this, io, peer, protocol.clone(), None, tell);
-                    self.0 = State::Making(CloseOnDrop(Some(transport)), protocol, made);
+                    let made = Waiting::default();
+                    let tell = made.teller();
+                    let transport = between.start(&get_running_loop(), io, peer, protocol.clone(), tell);
+                    self.0 = State::Making(CloseOnDrop::new(transport), protocol, made);
                 }
-                State::Making(transport, protocol, made) => {
-                    ready!(Pin::new(made).poll(cx));
-                    let transport = transport.0.take().expect("it is taken once");
-                    let protocol = protocol.clone();
-                    self.0 = State::Over;
-                    return Poll::Ready(Ok((transport, protocol)));
+                State::Making(_, _, made) => {
+                    let made = ready!(made.poll(cx));
+                    let State::Making(transport, protocol, _) = std::mem::replace(&mut self.0, State::Over) else {
+                        unreachable!("the state was just looked at")
+                    };
+                    return Poll::Ready(made.map(|()| (transport.disarm(), protocol)));
                 }
                 State::Over => panic!("a future is not polled again after it has completed"),
             }

@@ -6,15 +6,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
+#[cfg(feature = "rustls")]
+use std::time::Duration;
 
 use asyncio_event_loop::get_running_loop;
 use socket2::{Domain, Socket, Type};
 
 use crate::address::{Family, Target, ToAddrs};
+use crate::between::Between;
 use crate::listener::{Factory, Listener, OnClose};
 use crate::protocol::Protocol;
 use crate::server::Server;
 use crate::target::{Resolved, Use};
+#[cfg(feature = "rustls")]
+use crate::tls;
 
 /// How many connections wait for being accepted, and are accepted in one go, unless `backlog` says otherwise: CPython's.
 pub(crate) const BACKLOG: u32 = 100;
@@ -59,6 +66,8 @@ pub struct CreateServer {
     factory: Factory,
     target: Target,
     options: Options,
+    #[cfg(feature = "rustls")]
+    tls: tls::Options,
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +95,13 @@ impl CreateServer {
             start_serving: true,
             cleanup_socket: false,
         };
-        Self { factory, target, options }
+        Self {
+            factory,
+            target,
+            options,
+            #[cfg(feature = "rustls")]
+            tls: tls::Options::default(),
+        }
     }
 
     pub(crate) fn set_factory(&mut self, factory: Factory) {
@@ -136,9 +151,47 @@ impl CreateServer {
         self
     }
 
+    /// Uses TLS. The protocol of a connection is made when it is accepted, and called when its handshake is complete; if that
+    /// fails, it is never called, and the failure is reported to the exception handler. (A client that just goes away is
+    /// reported in debug mode only.) The server goes on in any case.
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
+        self.tls.config = Some(config.into().into());
+        self
+    }
+
+    /// How long a handshake may take. The default is 60 s.
+    ///
+    /// # Panics
+    ///
+    /// When it is zero.
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.tls.handshake_timeout(timeout);
+        self
+    }
+
+    /// How long the end of a connection may take, from `close` until the other end has closed too. The default is 30 s.
+    ///
+    /// # Panics
+    ///
+    /// When it is zero.
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.tls.shutdown_timeout(timeout);
+        self
+    }
+
     async fn create(self) -> io::Result<Server> {
-        let Self { factory, target, options } = self;
         let this = get_running_loop();
+        let between = Between {
+            #[cfg(feature = "rustls")]
+            tls: self.tls.side(None)?,
+        };
+        let factory = between.factory(&this, self.factory);
+        let (target, options) = (self.target, self.options);
         let resolved = target.resolve(Use::Bind, options.family).await?;
         let bound = bind_all(resolved, &options)?;
         let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);

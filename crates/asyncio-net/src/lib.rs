@@ -1,6 +1,7 @@
 //! Transports and protocols, streams, servers, pipes, datagrams, sockets and name look-up for asyncio.
 
 mod address;
+mod between;
 mod connect;
 #[cfg(unix)]
 mod connect_pipe;
@@ -27,6 +28,8 @@ mod stream_reader;
 mod stream_state;
 mod stream_writer;
 mod target;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 #[cfg(unix)]
 mod unix;
@@ -50,6 +53,8 @@ pub use resolve::{
     AddrInfo, AddrInfoFlags, AddrInfoHints, LookupError, NameInfoFlags, Service, SocketKind, getaddrinfo, getnameinfo,
     resolve,
 };
+#[cfg(feature = "rustls")]
+pub use rustls;
 #[cfg(unix)]
 pub use sendfile::{SendfileNotAvailableError, SockSendfile};
 pub use server::Server;
@@ -60,6 +65,8 @@ pub use stream::{OpenConnection, StartServer, open_connection, start_server};
 pub use stream::{open_unix_connection, start_unix_server};
 pub use stream_reader::{Lines, Separators, StreamReader};
 pub use stream_writer::StreamWriter;
+#[cfg(feature = "rustls")]
+pub use tls::{StartTls, StartTlsOnStream, TlsConfig, TlsError, TlsInfo, start_tls};
 pub use transport::Transport;
 #[cfg(unix)]
 pub use unix::{create_unix_connection, create_unix_server};

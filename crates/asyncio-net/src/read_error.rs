@@ -111,6 +111,10 @@ impl From<ReadError> for io::Error {
 
 /// The same error once more: it is told to everybody who asks, and an `io::Error` cannot be cloned.
 pub(crate) fn again(error: &io::Error) -> io::Error {
+    #[cfg(feature = "rustls")]
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<crate::tls::TlsError>()) {
+        return error.clone().into();
+    }
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),

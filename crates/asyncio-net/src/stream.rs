@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
+#[cfg(feature = "rustls")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::{Family, Target, ToAddrs};
@@ -17,6 +19,8 @@ use crate::server::Server;
 use crate::stream_reader::StreamReader;
 use crate::stream_state::{Handler, State, StreamProtocol, ends, in_tasks};
 use crate::stream_writer::StreamWriter;
+#[cfg(feature = "rustls")]
+use crate::tls::TlsConfig;
 
 /// The limit of a stream unless `limit` sets another: CPython's. See [`StreamReader`].
 pub(crate) const LIMIT: usize = 64 * 1024;
@@ -120,6 +124,36 @@ impl OpenConnection {
         self.how.family(family.into());
         self
     }
+
+    /// As [`CreateConnection::tls`](crate::CreateConnection::tls).
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, config: impl Into<TlsConfig>) -> Self {
+        self.how.tls.config = Some(config.into());
+        self
+    }
+
+    /// As [`CreateConnection::server_hostname`](crate::CreateConnection::server_hostname).
+    #[cfg(feature = "rustls")]
+    pub fn server_hostname(mut self, name: impl Into<String>) -> Self {
+        self.how.tls.server_hostname = Some(name.into());
+        self
+    }
+
+    /// As [`CreateConnection::tls_handshake_timeout`](crate::CreateConnection::tls_handshake_timeout).
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.how.tls.handshake_timeout(timeout);
+        self
+    }
+
+    /// As [`CreateConnection::tls_shutdown_timeout`](crate::CreateConnection::tls_shutdown_timeout).
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.how.tls.shutdown_timeout(timeout);
+        self
+    }
 }
 
 impl IntoFuture for OpenConnection {
@@ -128,7 +162,7 @@ impl IntoFuture for OpenConnection {
 
     fn into_future(self) -> Self::IntoFuture {
         let state = State::new(self.limit);
-        Box::pin(open(state.clone(), Connecting::new(move || StreamProtocol::new(state, None), self.how.connect())))
+        Box::pin(open(state.clone(), Connecting::new(move || StreamProtocol::new(state, None), self.how.ready())))
     }
 }
 
@@ -236,6 +270,29 @@ impl StartServer {
     /// As [`CreateServer::cleanup_socket`].
     pub fn cleanup_socket(mut self, cleanup: bool) -> Self {
         self.server = self.server.cleanup_socket(cleanup);
+        self
+    }
+
+    /// As [`CreateServer::tls`]. The handler is called when the handshake is complete.
+    #[cfg(feature = "rustls")]
+    pub fn tls(mut self, config: impl Into<Arc<rustls::ServerConfig>>) -> Self {
+        self.server = self.server.tls(config);
+        self
+    }
+
+    /// As [`CreateServer::tls_handshake_timeout`].
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.server = self.server.tls_handshake_timeout(timeout);
+        self
+    }
+
+    /// As [`CreateServer::tls_shutdown_timeout`].
+    #[cfg(feature = "rustls")]
+    #[track_caller]
+    pub fn tls_shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.server = self.server.tls_shutdown_timeout(timeout);
         self
     }
 }

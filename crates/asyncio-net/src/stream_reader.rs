@@ -35,7 +35,7 @@ static READ: WaitKind = WaitKind::new("data of a stream");
 /// `asyncio.StreamReader`, in `asyncio/streams.py`.
 pub struct StreamReader {
     state: Rc<State>,
-    /// What was taken in; what arrived since is in the state.
+    /// What the read that is under way has taken along; between reads it is in the state, so that TLS can begin with it.
     buffer: ReadBuffer,
 }
 
@@ -100,7 +100,7 @@ impl StreamReader {
                 self.pull();
             }
             let data = self.buffer.take(n);
-            self.state.consumed(self.buffer.len());
+            self.state.consumed(&mut self.buffer);
             Ok(data)
         }
     }
@@ -153,7 +153,7 @@ impl StreamReader {
                 self.state.check()?;
             }
             let data = self.buffer.take(n);
-            self.state.consumed(self.buffer.len());
+            self.state.consumed(&mut self.buffer);
             Ok(data)
         }
     }
@@ -184,7 +184,7 @@ impl StreamReader {
                     } else {
                         self.buffer.clear();
                     }
-                    self.state.consumed(self.buffer.len());
+                    self.state.consumed(&mut self.buffer);
                     Err(ReadError::LimitOverrun(error))
                 }
                 result => result,
@@ -255,7 +255,7 @@ impl StreamReader {
             return Err(ReadError::LimitOverrun(LimitOverrunError { consumed: start, found: true }));
         }
         let data = self.buffer.take(end);
-        self.state.consumed(self.buffer.len());
+        self.state.consumed(&mut self.buffer);
         Ok(data)
     }
 
@@ -288,7 +288,7 @@ impl StreamReader {
 
     fn take_all(&mut self) -> Vec<u8> {
         let data = self.buffer.take_all();
-        self.state.consumed(0);
+        self.state.consumed(&mut self.buffer);
         data
     }
 
@@ -333,7 +333,7 @@ impl AsyncBufRead for StreamReader {
     fn consume(self: Pin<&mut Self>, amount: usize) {
         let this = self.get_mut();
         this.buffer.consume(amount);
-        this.state.consumed(this.buffer.len());
+        this.state.consumed(&mut this.buffer);
     }
 }
 
@@ -353,7 +353,7 @@ impl AsyncRead for StreamReader {
 impl fmt::Debug for StreamReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamReader")
-            .field("buffered", &self.buffer.len())
+            .field("buffered", &self.state.buffered())
             .field("at_eof", &self.at_eof())
             .field("limit", &self.state.limit())
             .finish()

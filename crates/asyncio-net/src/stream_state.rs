@@ -1,7 +1,7 @@
 //! What the two ends of a stream share, and the protocol that fills it.
 //!
-//! The reader owns what it has taken in; what arrives since is in `incoming`, and is joined to it by the next read. The limit
-//! counts both. Rule: wakers and methods of the transport are called while nothing here is borrowed.
+//! What has arrived is in `incoming`. A read takes it along, joins to it what arrives meanwhile, and gives back what it leaves.
+//! The limit counts both. Rule: wakers and methods of the transport are called while nothing here is borrowed.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -19,13 +19,13 @@ use crate::stream_writer::StreamWriter;
 use crate::transport::Transport;
 
 /// What a server calls with the two ends of a stream.
-pub(crate) type Handler = Rc<dyn Fn(StreamReader, StreamWriter, Transport)>;
+pub(crate) type Handler = Rc<dyn Fn(StreamReader, StreamWriter, Rc<State>)>;
 
 pub(crate) struct State {
     limit: usize,
     transport: RefCell<Option<Transport>>,
     incoming: RefCell<ReadBuffer>,
-    /// How many bytes the reader has taken in and not consumed.
+    /// How many bytes a read has taken along.
     taken: Cell<usize>,
     eof: Cell<bool>,
     error: RefCell<Option<io::Error>>,
@@ -93,21 +93,27 @@ impl State {
         self.error.borrow().as_ref().map_or(Ok(()), |error| Err(again(error)))
     }
 
-    /// Joins what has arrived to what the reader has.
+    /// Joins what has arrived to what a read has.
     pub(crate) fn pull(&self, buffer: &mut ReadBuffer) {
         buffer.append(&mut self.incoming.borrow_mut());
         self.taken.set(buffer.len());
     }
 
-    /// The reader has consumed some: lets more come, if there was too much.
-    pub(crate) fn consumed(&self, left: usize) {
-        self.taken.set(left);
+    /// A read has consumed some, and gives back the rest: lets more come, if there was too much.
+    pub(crate) fn consumed(&self, left: &mut ReadBuffer) {
+        if !left.is_empty() {
+            let mut incoming = self.incoming.borrow_mut();
+            left.append(&mut incoming);
+            std::mem::swap(&mut *incoming, left);
+        }
+        self.taken.set(0);
         if self.reading_paused.get() && self.buffered() <= self.limit {
             self.resume_reading();
         }
     }
 
-    fn buffered(&self) -> usize {
+    /// How many bytes have arrived and were not read.
+    pub(crate) fn buffered(&self) -> usize {
         self.taken.get() + self.incoming.borrow().len()
     }
 
@@ -121,6 +127,30 @@ impl State {
 
     fn transport(&self) -> Option<Transport> {
         self.transport.borrow().clone()
+    }
+
+    /// What has arrived and has not been read, for another transport to take over, which is not paused. An error if a read has
+    /// some of it.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn hand_over(&self) -> io::Result<ReadBuffer> {
+        match self.taken.get() {
+            0 => {
+                self.reading_paused.set(false);
+                Ok(self.incoming.take())
+            }
+            taken => {
+                let message = format!(
+                    "TLS cannot be started: a read that has not ended, or `fill_buf`, holds {taken} bytes that may belong to it"
+                );
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn set_transport(&self, transport: Transport) {
+        let before = self.transport.replace(Some(transport));
+        drop(before);
     }
 
     /// Ready when something has arrived, the end or an error. Until then reading goes on, whatever the limit says.
@@ -203,8 +233,8 @@ impl Protocol for StreamProtocol {
     fn connection_made(&self, transport: Transport) {
         *self.state.transport.borrow_mut() = Some(transport.clone());
         if let Some(handler) = self.handler.take() {
-            let (reader, writer) = ends(&self.state, transport.clone());
-            handler(reader, writer, transport);
+            let (reader, writer) = ends(&self.state, transport);
+            handler(reader, writer, self.state.clone());
         }
     }
 
@@ -262,28 +292,23 @@ pub(crate) fn ends(state: &Rc<State>, transport: Transport) -> (StreamReader, St
 /// Makes a task of each call of the handler of a server.
 pub(crate) fn in_tasks<H: AsyncFn(StreamReader, StreamWriter) + 'static>(handler: H) -> Handler {
     let handler = Rc::new(handler);
-    Rc::new(move |reader, writer, transport| {
+    Rc::new(move |reader, writer, state| {
         let handler = handler.clone();
         create_task(async move {
             // A handler that is cancelled or panics ends its connection, also if somebody else has the writer.
-            let guard = CloseOnDrop(Some(transport));
+            let mut guard = CloseOnDrop(Some(state));
             handler(reader, writer).await;
-            guard.disarm();
+            guard.0 = None;
         });
     })
 }
 
-struct CloseOnDrop(Option<Transport>);
-
-impl CloseOnDrop {
-    fn disarm(mut self) {
-        self.0 = None;
-    }
-}
+/// Closes a stream, whatever its transport is by then.
+struct CloseOnDrop(Option<Rc<State>>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        if let Some(transport) = self.0.take() {
+        if let Some(transport) = self.0.take().and_then(|state| state.transport()) {
             transport.close();
         }
     }

@@ -15,6 +15,8 @@ use asyncio_sync::Event;
 use futures_io::AsyncWrite;
 
 use crate::stream_state::State;
+#[cfg(feature = "rustls")]
+use crate::tls::Above;
 use crate::transport::Transport;
 
 static DRAIN: WaitKind = WaitKind::new("room to write to a stream");
@@ -32,20 +34,49 @@ pub struct StreamWriter {
     core: Rc<Core>,
 }
 
-struct Core {
+pub(crate) struct Core {
     state: Rc<State>,
     transport: Transport,
+    /// What `start_tls` put above it.
+    #[cfg(feature = "rustls")]
+    above: Above,
+}
+
+impl Core {
+    pub(crate) fn state(&self) -> &Rc<State> {
+        &self.state
+    }
+
+    /// The topmost.
+    pub(crate) fn transport(&self) -> &Transport {
+        #[cfg(feature = "rustls")]
+        if let Some(transport) = self.above.topmost() {
+            return transport;
+        }
+        &self.transport
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn put_above(&self, transport: Transport) {
+        self.above.put(transport);
+    }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.transport.close();
+        self.transport().close();
     }
 }
 
 impl StreamWriter {
     pub(crate) fn new(state: Rc<State>, transport: Transport) -> Self {
-        Self { core: Rc::new(Core { state, transport }) }
+        let core = Core {
+            state,
+            transport,
+            #[cfg(feature = "rustls")]
+            above: Above::default(),
+        };
+        Self { core: Rc::new(core) }
     }
 
     /// Writes bytes: at once what the socket takes, and later, in the background, the rest, which is buffered. It never waits
@@ -60,7 +91,7 @@ impl StreamWriter {
     /// `StreamWriter.write`.
     #[track_caller]
     pub fn write(&self, data: impl AsRef<[u8]>) {
-        self.core.transport.write(data);
+        self.core.transport().write(data);
     }
 
     /// Writes several pieces one after the other, with one system call for many of them.
@@ -74,7 +105,7 @@ impl StreamWriter {
     /// `StreamWriter.writelines`.
     #[track_caller]
     pub fn writelines<T: AsRef<[u8]>>(&self, pieces: impl IntoIterator<Item = T>) {
-        self.core.transport.writelines(pieces);
+        self.core.transport().writelines(pieces);
     }
 
     /// Waits while too much is buffered: returns at once unless the buffer has grown above its high-water mark, and else when
@@ -97,7 +128,7 @@ impl StreamWriter {
         async move {
             let state = &self.core.state;
             state.check()?;
-            if self.core.transport.is_closing() {
+            if self.core.transport().is_closing() {
                 // Gives the end of the connection a turn to come, so that a loop that writes and drains meets it.
                 yield_now().await;
             }
@@ -117,23 +148,28 @@ impl StreamWriter {
     ///
     /// # Errors
     ///
-    /// `NotConnected` when the connection is closed already.
+    /// `NotConnected` when the connection is closed already, `Unsupported` through TLS: see
+    /// [`can_write_eof`](Self::can_write_eof).
     ///
     /// # In Python
     ///
     /// `StreamWriter.write_eof`, which tells no error.
     pub fn write_eof(&self) -> io::Result<()> {
-        if self.core.transport.is_closing() {
+        if self.core.transport().is_closing() {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "the connection is closed"));
         }
-        self.core.transport.write_eof();
+        if !self.can_write_eof() {
+            let message = "TLS cannot close one direction alone: close the connection instead";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+        }
+        self.core.transport().write_eof();
         Ok(())
     }
 
-    /// Whether `write_eof` is possible: on these sockets it is.
+    /// Whether `write_eof` is possible: on these sockets it is, through TLS it is not.
     #[must_use]
     pub fn can_write_eof(&self) -> bool {
-        self.core.transport.can_write_eof()
+        self.core.transport().can_write_eof()
     }
 
     /// Closes the connection, in both directions, when all is written. It does not wait: see
@@ -143,13 +179,13 @@ impl StreamWriter {
     ///
     /// `StreamWriter.close`.
     pub fn close(&self) {
-        self.core.transport.close();
+        self.core.transport().close();
     }
 
     /// Whether it is closed or on its way to be.
     #[must_use]
     pub fn is_closing(&self) -> bool {
-        self.core.transport.is_closing()
+        self.core.transport().is_closing()
     }
 
     /// Waits until the connection is closed. It may be called before `close`.
@@ -180,7 +216,7 @@ impl StreamWriter {
     ///
     /// When it is not an IP address: the socket is a Unix socket. And when the other end was gone already.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.core.transport.peer_addr()
+        self.core.transport().peer_addr()
     }
 
     /// This end's address.
@@ -189,13 +225,47 @@ impl StreamWriter {
     ///
     /// When it is not an IP address: the socket is a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.core.transport.local_addr()
+        self.core.transport().local_addr()
     }
 
-    /// The transport below.
+    /// Starts TLS on the stream, as protocols ask for it that begin without: waits until the buffer is drained, then for the
+    /// handshake. What is written meanwhile is sent through TLS, when the handshake is complete.
+    ///
+    /// The configuration is a `rustls::ClientConfig` or `ServerConfig`, or an `Arc` of one, and says which end this is. What has
+    /// arrived and was not read is taken for the beginning of TLS: so nothing is lost of a client that did not wait for an
+    /// answer, and nothing that somebody slipped in before TLS is taken for something that came through it.
+    ///
+    /// What it returns is awaited, after its options were set.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it ends the connection, once it has begun.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a client without `server_hostname`, and while a read holds bytes; `NotConnected` if the connection is
+    /// closed; `ConnectionReset` if the other end closes it, `ConnectionAborted` if it takes too long; a
+    /// [`TlsError`](crate::TlsError) if it cannot be trusted, or does not speak TLS. Unless it is the first, the connection is
+    /// then over.
+    ///
+    /// # In Python
+    ///
+    /// `StreamWriter.start_tls`, in `asyncio/streams.py`. There the end that `start_server` made is the server, and for the other
+    /// one what has arrived stays readable, as if it had come through TLS.
+    #[cfg(feature = "rustls")]
+    pub fn start_tls(&self, config: impl Into<crate::tls::TlsConfig>) -> crate::tls::StartTlsOnStream<'_> {
+        crate::tls::StartTlsOnStream::new(self, config.into())
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// The transport.
     #[must_use]
     pub fn transport(&self) -> &Transport {
-        &self.core.transport
+        self.core.transport()
     }
 }
 
@@ -216,7 +286,7 @@ async fn wait(event: &Event, kind: &'static WaitKind, location: &'static Locatio
 /// close waits as [`wait_closed`](StreamWriter::wait_closed) does.
 impl AsyncWrite for StreamWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let Core { state, transport } = &*self.core;
+        let (state, transport) = (self.core.state(), self.core.transport());
         state.check()?;
         if transport.is_closing() || transport.has_write_ended() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
@@ -231,7 +301,7 @@ impl AsyncWrite for StreamWriter {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Core { state, transport } = &*self.core;
+        let (state, transport) = (self.core.state(), self.core.transport());
         if transport.poll_flushed(cx).is_pending() {
             report_wait(&DRAIN, None);
             return Poll::Pending;
@@ -240,7 +310,7 @@ impl AsyncWrite for StreamWriter {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Core { state, transport } = &*self.core;
+        let (state, transport) = (self.core.state(), self.core.transport());
         transport.close();
         if state.lost().is_set() {
             return Poll::Ready(state.check());
@@ -253,6 +323,6 @@ impl AsyncWrite for StreamWriter {
 
 impl fmt::Debug for StreamWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StreamWriter").field(&self.core.transport).finish()
+        f.debug_tuple("StreamWriter").field(self.core.transport()).finish()
     }
 }

@@ -10,8 +10,10 @@ use std::task::{Context, Poll};
 
 use socket2::SockAddr;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Io};
 use crate::protocol::Protocol;
+#[cfg(feature = "rustls")]
+use crate::tls::{TlsConnection, TlsInfo};
 
 /// A connection over TCP or a Unix socket, or the end of a pipe: a handle, cheap to clone, bound to its thread.
 ///
@@ -28,6 +30,8 @@ pub struct Transport(Link);
 #[derive(Clone)]
 enum Link {
     Plain(Rc<Connection>),
+    #[cfg(feature = "rustls")]
+    Tls(Rc<TlsConnection>),
 }
 
 /// Does the same with whatever a handle stands for.
@@ -35,6 +39,8 @@ macro_rules! each {
     ($transport:expr, $link:ident => $what:expr) => {
         match &$transport.0 {
             Link::Plain($link) => $what,
+            #[cfg(feature = "rustls")]
+            Link::Tls($link) => $what,
         }
     };
 }
@@ -66,11 +72,17 @@ impl Transport {
     }
 
     /// Closes the sending half when all is written. Receiving goes on. No effect the second time, and after `close`.
+    ///
+    /// # Panics
+    ///
+    /// When it is not possible: see [`can_write_eof`](Self::can_write_eof).
+    #[track_caller]
     pub fn write_eof(&self) {
         each!(self, link => link.write_eof());
     }
 
-    /// Whether `write_eof` is possible: on sockets it is, and on a pipe that is written to, where it is the same as `close`.
+    /// Whether `write_eof` is possible: on sockets it is, and on a pipe that is written to, where it is the same as `close`;
+    /// through TLS it is not.
     #[must_use]
     pub fn can_write_eof(&self) -> bool {
         each!(self, link => link.can_write_eof())
@@ -125,7 +137,8 @@ impl Transport {
     }
 
     /// Sets the water marks: `pause_writing` is called when the buffer grows *above* `high`, and `resume_writing` when it
-    /// has shrunk to `low` or below. The defaults are 64 KiB and 16 KiB. `None`: four times `low`, and a quarter of `high`.
+    /// has shrunk to `low` or below. The defaults are 64 KiB and 16 KiB, and through TLS 512 KiB and 128 KiB. `None`: four
+    /// times `low`, and a quarter of `high`.
     ///
     /// If more than `high` is buffered already, `pause_writing` is called before this returns.
     ///
@@ -135,7 +148,10 @@ impl Transport {
     #[track_caller]
     pub fn set_write_buffer_limits(&self, high: impl Into<Option<usize>>, low: impl Into<Option<usize>>) {
         let (high, low) = match (high.into(), low.into()) {
-            (None, None) => (64 * 1024, 16 * 1024),
+            (None, None) => {
+                let high = each!(self, link => link.default_high_water());
+                (high, high / 4)
+            }
             (None, Some(low)) => (low.saturating_mul(4), low),
             (Some(high), None) => (high, high / 4),
             (Some(high), Some(low)) => (high, low),
@@ -161,7 +177,7 @@ impl Transport {
     ///
     /// When it is not an IP address: the socket is a Unix socket. And when the other end was gone already.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        ip(each!(self, link => link.peer()))
+        ip(self.peer())
     }
 
     /// This end's address.
@@ -170,28 +186,38 @@ impl Transport {
     ///
     /// When it is not an IP address: the socket is a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        ip(each!(self, link => link.local()))
+        ip(self.local())
     }
 
     /// The other end's address on a Unix socket.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_peer_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
-        each!(self, link => link.peer()).and_then(SockAddr::as_unix)
+        self.peer().and_then(SockAddr::as_unix)
     }
 
     /// This end's address on a Unix socket.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_local_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
-        each!(self, link => link.local()).and_then(SockAddr::as_unix)
+        self.local().and_then(SockAddr::as_unix)
+    }
+
+    /// What the two ends of TLS agreed on, also after the end; `None` if this is no TLS connection, and during the handshake.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<Rc<TlsInfo>> {
+        match &self.0 {
+            Link::Plain(_) => None,
+            Link::Tls(connection) => connection.info(),
+        }
     }
 
     /// Lets `f` see the socket, to ask it or to set its options. Do not read, write or close it. `None` when the connection is
     /// over.
     #[cfg(unix)]
     pub fn with_fd<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> R) -> Option<R> {
-        let io = each!(self, link => link.io())?;
+        let io = self.io()?;
         Some(f(io.socket().as_fd()))
     }
 }
@@ -202,10 +228,52 @@ impl Transport {
         Self(Link::Plain(connection))
     }
 
+    #[cfg(feature = "rustls")]
+    pub(crate) fn tls_over(connection: Rc<TlsConnection>) -> Self {
+        Self(Link::Tls(connection))
+    }
+
     pub(crate) fn downgrade(&self) -> WeakTransport {
         match &self.0 {
             Link::Plain(connection) => WeakTransport::Plain(Rc::downgrade(connection)),
+            #[cfg(feature = "rustls")]
+            Link::Tls(connection) => WeakTransport::Tls(Rc::downgrade(connection)),
         }
+    }
+
+    pub(crate) fn io(&self) -> Option<Rc<Io>> {
+        each!(self, link => link.io())
+    }
+
+    pub(crate) fn peer(&self) -> Option<&SockAddr> {
+        each!(self, link => link.peer())
+    }
+
+    pub(crate) fn local(&self) -> Option<&SockAddr> {
+        each!(self, link => link.local())
+    }
+
+    /// Ends the connection without writing what is buffered.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn force_close(&self, error: Option<io::Error>) {
+        each!(self, link => link.force_close(error));
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn write_pieces(&self, pieces: &[&[u8]]) {
+        each!(self, link => link.write_pieces(pieces));
+    }
+
+    /// Whether `pause_writing` was called on the protocol, and `resume_writing` was not.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn is_writing_paused(&self) -> bool {
+        each!(self, link => link.is_writing_paused())
+    }
+
+    /// Has the server that accepted the connection know it by this transport.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn represent(&self, transport: &Self) {
+        each!(self, link => link.represent(transport));
     }
 
     pub(crate) fn has_write_ended(&self) -> bool {
@@ -221,12 +289,38 @@ impl Transport {
 /// A handle that keeps nothing alive.
 pub(crate) enum WeakTransport {
     Plain(Weak<Connection>),
+    #[cfg(feature = "rustls")]
+    Tls(Weak<TlsConnection>),
 }
 
 impl WeakTransport {
     pub(crate) fn upgrade(&self) -> Option<Transport> {
         match self {
             Self::Plain(connection) => connection.upgrade().map(Transport::plain),
+            #[cfg(feature = "rustls")]
+            Self::Tls(connection) => connection.upgrade().map(Transport::tls_over),
+        }
+    }
+}
+
+/// Closes a transport that nobody took.
+pub(crate) struct CloseOnDrop(Option<Transport>);
+
+impl CloseOnDrop {
+    pub(crate) fn new(transport: Transport) -> Self {
+        Self(Some(transport))
+    }
+
+    /// The transport, which is not closed.
+    pub(crate) fn disarm(mut self) -> Transport {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(transport) = self.0.take() {
+            transport.close();
         }
     }
 }
@@ -242,7 +336,7 @@ fn ip(address: Option<&SockAddr>) -> io::Result<SocketAddr> {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (each!(self, link => link.io()).is_some(), self.is_closing()) {
+        let state = match (self.io().is_some(), self.is_closing()) {
             (false, _) => "closed",
             (true, true) => "closing",
             (true, false) => "open",

@@ -86,6 +86,10 @@ pub mod prelude {
     pub use asyncio_net::LoopSockets;
 }
 
+// TLS.
+#[cfg(feature = "rustls")]
+pub use asyncio_net::{StartTls, StartTlsOnStream, TlsConfig, TlsError, TlsInfo, rustls, start_tls};
+
 // Callbacks, threads, signals.
 pub use asyncio_event_loop::{
     ConcurrentFuture, Job, LoopClosed, LoopRemote, Pool, RemoteError, ThreadFuture, ThreadPool, TimerHandle,

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::connection::{Connection, Direction, report_panic};
+use crate::connection::{Connection, Direction, HIGH_WATER, report_panic};
 use crate::write_buffer::MOST_SLICES;
 
 impl Connection {
@@ -115,6 +115,10 @@ impl Connection {
         self.output.borrow().len()
     }
 
+    pub(crate) fn default_high_water(&self) -> usize {
+        HIGH_WATER
+    }
+
     pub(crate) fn water_marks(&self) -> (usize, usize) {
         (self.low_water.get(), self.high_water.get())
     }
@@ -123,6 +127,11 @@ impl Connection {
         self.low_water.set(low);
         self.high_water.set(high);
         self.maybe_pause();
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(crate) fn is_writing_paused(&self) -> bool {
+        self.writing_paused.get()
     }
 
     fn maybe_pause(&self) {

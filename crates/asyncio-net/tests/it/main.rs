@@ -19,5 +19,7 @@ mod sock_cancel;
 mod sock_split;
 mod support;
 mod taking;
+#[cfg(feature = "tls")]
+mod tls;
 mod unix;
 mod writing;

@@ -7,3 +7,5 @@ mod crawler;
 mod echo;
 mod http_server;
 mod signals;
+#[cfg(feature = "tls")]
+mod tls;

@@ -10,6 +10,13 @@ macro_rules! reachable {
             &[$(stringify!($name)),*]
         };
     };
+    (with_tls $list:ident: $($name:ident)*) => {
+        #[cfg(feature = "rustls")]
+        reachable! { $list: $($name)* }
+        // Without it the crates name them and do not have them.
+        #[cfg(not(feature = "rustls"))]
+        const $list: &[&str] = &[$(stringify!($name)),*];
+    };
     (on_unix $list:ident: $($name:ident)*) => {
         #[cfg(unix)]
         reachable! { $list: $($name)* }
@@ -61,8 +68,19 @@ reachable! {
     OpenReadPipe OpenWritePipe connect_read_pipe connect_write_pipe open_read_pipe open_write_pipe stderr stdin stdout
 }
 
+reachable! {
+    with_tls WITH_TLS:
+    StartTls StartTlsOnStream TlsConfig TlsError TlsInfo start_tls
+}
+
+/// A whole crate, which its users need for its configurations.
+#[cfg(feature = "rustls")]
+const _: fn(asyncio::rustls::Error) = drop;
+
 /// What is for those who build on a crate: they depend on that crate.
 const FOR_BUILDERS: &[&str] = &[
+    // A crate, not an item.
+    "rustls",
     // Executors and those who drive them.
     "Enter",
     "Entry",
@@ -137,7 +155,7 @@ fn what_a_crate_below_exports_is_reachable_or_for_builders() {
 }
 
 fn is_known(name: &str) -> bool {
-    EVERYWHERE.contains(&name) || ON_UNIX.contains(&name) || FOR_BUILDERS.contains(&name)
+    EVERYWHERE.contains(&name) || ON_UNIX.contains(&name) || WITH_TLS.contains(&name) || FOR_BUILDERS.contains(&name)
 }
 
 /// The names in the `pub use` items of a source.

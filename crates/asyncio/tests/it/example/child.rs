@@ -19,13 +19,14 @@ const VARIABLE: &str = "ASYNCIO_TEST_EXAMPLE";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 macro_rules! examples {
-    ($($name:ident $path:literal)*) => {
+    ($($(#[$attribute:meta])* $name:ident $path:literal)*) => {
         $(
+            $(#[$attribute])*
             #[path = $path]
             pub mod $name;
         )*
 
-        const EXAMPLES: &[(&str, fn())] = &[$((stringify!($name), $name::main)),*];
+        const EXAMPLES: &[(&str, fn())] = &[$($(#[$attribute])* (stringify!($name), $name::main)),*];
     };
 }
 
@@ -37,6 +38,8 @@ examples! {
     crawler "../../../examples/crawler.rs"
     http_server "../../../examples/http_server.rs"
     chat "../../../examples/chat.rs"
+    #[cfg(feature = "tls")]
+    tls_echo "../../../examples/tls_echo.rs"
 }
 
 /// Called by the loader before `main`.

@@ -1,0 +1,8 @@
+//! What must hold of TLS, between two ends of this library and against a peer that is driven by hand.
+
+mod ending;
+mod ends;
+mod flow;
+mod handshake;
+mod peer;
+mod starting;
