@@ -54,7 +54,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "conformance",
-        about: "replays traces of CPython's asyncio; --live runs random programs on both sides, --record records anew",
+        about: "replays traces of CPython's asyncio, checks the ledger of its tests; --ledger, --write, --live, --record",
         run: conformance::run_command,
     },
     Command { name: "tidy", about: "the house rules that a machine can check", run: |rest| alone(rest, tidy::run) },

@@ -3,17 +3,25 @@
 use std::process::Command;
 
 use crate::cli::{Failure, Outcome};
+use crate::ledger;
 use crate::process::{cargo, exists, run};
 
 /// The environment variable that names another Python.
 const PYTHON: &str = "PYTHON";
 
-/// Replays the recorded traces; `--live` compares with CPython itself, `--record` records anew.
+/// Replays the recorded traces, runs the tests that the ledger may name, and checks the ledger; `--ledger` only checks it,
+/// and `--write` puts its totals into the documentation. `--live` compares with CPython itself, `--record` records anew.
 ///
 /// `--cases N` and `--seed S` say which random programs; they go to the binary as they are.
 pub fn run_command(arguments: &[String]) -> Outcome {
     match arguments.split_first() {
-        None => run(cargo(&["test", "--profile", "conformance", "--package", "conformance"])),
+        None => {
+            run(cargo(&["test", "--profile", "conformance", "--package", "conformance"]))?;
+            run(cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]))?;
+            ledger::run(false)
+        }
+        Some((mode, [])) if mode == "--ledger" => ledger::run(false),
+        Some((mode, [])) if mode == "--write" => ledger::run(true),
         Some((mode, rest)) if matches!(mode.as_str(), "--live" | "--record") => {
             check(mode, rest)?;
             let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3.13".to_owned());
@@ -47,8 +55,8 @@ fn check(mode: &str, rest: &[String]) -> Outcome {
 
 fn usage(unexpected: &str) -> Failure {
     Failure::Usage(format!(
-        "unexpected `{unexpected}`; it is conformance, conformance --live [--cases N] [--seed S] [--show N], or \
-         conformance --record [--cases N] [--seed S] [--keep N]"
+        "unexpected `{unexpected}`; it is conformance, conformance --ledger, conformance --write, conformance --live \
+         [--cases N] [--seed S] [--show N], or conformance --record [--cases N] [--seed S] [--keep N]"
     ))
 }
 

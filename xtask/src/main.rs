@@ -8,6 +8,7 @@ mod conformance;
 mod deps;
 mod json;
 mod layers;
+mod ledger;
 mod process;
 mod report;
 mod tidy;

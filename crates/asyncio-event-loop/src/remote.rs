@@ -5,12 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant as RealInstant};
 
-use asyncio_executor::{ExecutorRemote, Fault, TaskError, TaskHandle, copy_context};
+use asyncio_executor::{ExecutorRemote, Fault, TaskError, TaskHandle, copy_context, panic_message};
 
 use crate::current;
 use crate::event_loop::EventLoop;
@@ -256,7 +256,15 @@ where
             Err(payload) => return shared.end(Err(RemoteError::Panicked(payload))),
         };
         let this = current::get_running_loop();
-        let task = this.create_task(future);
+        // A task factory may panic: that is news for whoever waits, and for the exception handler as well.
+        let task = match catch_unwind(AssertUnwindSafe(|| this.create_task(future))) {
+            Ok(task) => task,
+            Err(payload) => {
+                let text = panic_message(&*payload).unwrap_or("the task could not be made").to_owned();
+                shared.end(Err(RemoteError::Panicked(payload)));
+                resume_unwind(Box::new(text));
+            }
+        };
         let id = this.inner.remote_tasks.insert(task.handle());
         shared.lock().task = Some(id);
         let handle = task.handle();

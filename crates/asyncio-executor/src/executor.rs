@@ -482,6 +482,7 @@ impl Inner {
             // SAFETY: a member of the list is alive. Borrowed: its references are counted elsewhere from now on.
             let task = unsafe { TaskRef::borrow(header) };
             self.forget(&task);
+            step::drop_context(&task);
             crate::task::header::retain_shared(task.shared);
             if task.life.merge() == Fate::Free {
                 // SAFETY: the count says so, and it is merged.

@@ -4,7 +4,7 @@ use crate::ci::{Done, Section, Verdict};
 use crate::cli::Failure;
 use crate::process::{cargo, exists, run, with_rustflags};
 use crate::workspace::{self, Crate};
-use crate::{deps, layers, tidy};
+use crate::{deps, layers, ledger, tidy};
 
 pub const SECTIONS: &[Section] = &[
     Section { name: "format", run: format },
@@ -17,6 +17,7 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "examples", run: || passes(&["build", "--workspace", "--examples"]) },
     Section { name: "docs", run: docs },
     Section { name: "features", run: features },
+    Section { name: "ledger", run: || ledger::run(false).map(|()| Done::Passed) },
     Section { name: "portable reactor", run: portable_reactor },
 ];
 

@@ -23,6 +23,7 @@ const TESTS: &[(&str, fn())] = tests![
     debug::all_that_is_slow_is_reported_with_its_name_and_place,
     debug::the_environment_turns_debug_mode_on,
     debug::a_closed_standard_error_harms_no_run,
+    exception::without_a_handler_standard_error_hears_what_happened_and_in_what,
     interrupt::sigint_cancels_main_which_cleans_up_and_then_kills,
     interrupt::sigint_interrupts_a_main_that_is_busy,
     interrupt::a_second_sigint_kills_while_the_cleanup_hangs,

@@ -204,3 +204,49 @@ fn a_panic_of_main_goes_on_after_the_cleanup_of_others() {
     assert_eq!(*result.unwrap_err().downcast::<&str>().unwrap(), "main");
     assert_eq!(log.take(), ["cleaned"]);
 }
+
+#[test]
+fn the_handler_hears_of_a_lost_task_in_the_context_of_that_task() {
+    let mut runner = virtual_runner();
+    let log = log_faults(&runner.get_loop());
+    runner
+        .run(async {
+            let _ = X.set(1);
+            drop(create_task(async {
+                let _ = X.set(2);
+                panic!("lost");
+            }));
+            sleep(secs(1)).await;
+        })
+        .unwrap();
+    assert_eq!(log.take(), ["task exception was never retrieved: lost, 2"]);
+}
+
+#[cfg(unix)]
+#[test]
+pub fn without_a_handler_standard_error_hears_what_happened_and_in_what() {
+    use crate::child::{Child, in_child};
+
+    if in_child() {
+        let mut runner = virtual_runner();
+        let this = runner.get_loop();
+        runner
+            .run(async {
+                this.call_soon(|| panic!("in a callback"));
+                asyncio_executor::Task::builder().name("lost one").spawn(async { panic!("in a task") });
+                sleep(secs(1)).await;
+                this.set_exception_handler(|_, _| panic!("in the handler"));
+                this.call_soon(|| panic!("what it was called with"));
+                sleep(secs(1)).await;
+            })
+            .unwrap();
+        return;
+    }
+    let child = Child::spawn("exception::without_a_handler_standard_error_hears_what_happened_and_in_what");
+    let output = child.rest();
+    let reports: Vec<&str> = output.split("asyncio: ").skip(1).collect();
+    let has = |texts: &[&str]| reports.iter().any(|report| texts.iter().all(|text| report.contains(text)));
+    assert!(has(&["exception in a callback: in a callback", "callback: scheduled at", "exception.rs:"]), "{output}");
+    assert!(has(&["task exception was never retrieved: in a task", "name=\"lost one\""]), "{output}");
+    assert!(has(&["the exception handler panicked: in the handler", "what it was called with"]), "{output}");
+}

@@ -114,3 +114,21 @@ fn a_guest_cannot_be_stepped_from_inside_itself() {
     assert_eq!(refusals.len(), 4);
     assert!(refusals.iter().all(|text| text.starts_with("an event loop cannot be run from inside")), "{refusals:?}");
 }
+
+/// The wait is never rounded down, so that a loop does not come back again and again too early.
+#[test]
+fn short_sleeps_take_few_turns() {
+    let runner = Runner::new().unwrap();
+    let this = runner.get_loop();
+    let task = this.create_task(async {
+        for nanos in [10_000_000, 100_000, 1000, 10, 1] {
+            sleep(Duration::from_nanos(nanos)).await;
+        }
+    });
+    let mut turns = 0;
+    while !task.done() {
+        turn(&this, None);
+        turns += 1;
+    }
+    assert!(turns <= 20, "{turns}");
+}

@@ -3,6 +3,7 @@
 #![cfg(not(asyncio_loom))]
 
 mod callbacks;
+mod cancel;
 mod close;
 mod context;
 mod debug;

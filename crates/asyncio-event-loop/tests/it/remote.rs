@@ -142,6 +142,48 @@ fn a_timeout_ends_the_wait_only_and_cancel_ends_the_coroutine() {
 }
 
 #[test]
+fn a_coroutine_that_cancels_itself_is_cancelled_for_the_thread() {
+    let outcome = beside(|remote| {
+        let future = run_coroutine_threadsafe(&remote, || async {
+            asyncio_executor::current_task().unwrap().cancel_with("of itself");
+            yield_now().await;
+            7
+        });
+        future.result(None)
+    });
+    assert!(matches!(&outcome, Err(RemoteError::Cancelled(text)) if text.contains("of itself")), "{outcome:?}");
+}
+
+#[test]
+fn a_task_that_the_factory_cannot_make_is_a_failure_for_the_thread_and_the_handler() {
+    let messages = beside(|remote| {
+        let (made, making) = channel();
+        let (told, heard) = channel();
+        remote
+            .call_soon_threadsafe(move || {
+                let this = get_running_loop();
+                this.set_task_factory(|_| panic!("no task today"));
+                this.set_exception_handler(move |_, fault| {
+                    told.send(fault.panic_message().map(str::to_owned)).unwrap();
+                });
+                made.send(()).unwrap();
+            })
+            .unwrap();
+        making.recv().unwrap();
+        let future = run_coroutine_threadsafe(&remote, || async { 7 });
+        let outcome = future.result(None);
+        let Err(RemoteError::Panicked(payload)) = outcome else { panic!("{outcome:?}") };
+        // The loop goes on.
+        let (again, ran) = channel();
+        remote.call_soon_threadsafe(move || again.send(()).unwrap()).unwrap();
+        ran.recv().unwrap();
+        (panic_message(&*payload).map(str::to_owned), heard.try_iter().collect::<Vec<_>>())
+    });
+    let text = Some("no task today".to_owned());
+    assert_eq!(messages, (text.clone(), vec![text]));
+}
+
+#[test]
 fn a_coroutine_may_refuse_to_be_cancelled() {
     let value = beside(|remote| {
         let (began, begun) = channel();

@@ -312,3 +312,25 @@ fn after_the_end_nothing_can_be_added_and_there_is_nothing_to_remove() {
     assert!(!this.remove_reader(&*near) && !this.remove_writer(&*near));
     assert!(catch_unwind(AssertUnwindSafe(|| this.add_reader(&*near, || ()))).is_err());
 }
+
+#[test]
+fn what_was_noted_in_the_turn_of_a_stop_is_called_once() {
+    let (near, mut far) = pair();
+    let mut runner = virtual_runner();
+    let this = runner.get_loop();
+    let calls = Rc::new(Cell::new(0));
+    let inner = (near.clone(), calls.clone());
+    this.add_reader(&*near, move || {
+        read_byte(&inner.0);
+        inner.1.set(inner.1.get() + 1);
+    })
+    .unwrap();
+    far.write_all(b"a").unwrap();
+    this.stop();
+    let stopped = runner.run(std::future::pending::<()>());
+    assert!(matches!(stopped, Err(asyncio_event_loop::RunError::Stopped)));
+    assert_eq!(calls.get(), 1, "in the turn of the stop");
+    runner.run(sleep(secs(1))).unwrap();
+    assert_eq!(calls.get(), 1, "and not again in the next run");
+    this.remove_reader(&*near);
+}

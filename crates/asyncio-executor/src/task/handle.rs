@@ -259,7 +259,7 @@ macro_rules! task_methods {
                 self.task_ref().location
             }
 
-            /// The context that the task runs in; an empty one once it is done.
+            /// The context that the task runs in; an empty one once it is done, or its panic was told of.
             #[must_use]
             pub fn context(&self) -> Vars {
                 self.task_ref().vars()

@@ -12,7 +12,8 @@
 //!    `complete`.
 //! 3. Fields other than `life` are touched on the owner's thread only. When another thread frees the allocation, it is
 //!    merged, so it is done: the scope has been orphaned (its probe's slot is given back, its slots are empty), the
-//!    context is gone and is not made again, so are the waiters (run, or dropped with the queue) and the stage (taken,
+//!    context is gone (at the end; that of a panic with the outcome, or when the executor closes) and is not made again,
+//!    so are the waiters (run, or dropped with the queue) and the stage (taken,
 //!    or dropped with the `Task<T>`), and the link is detached. What is left is plain data and the name.
 //! 4. The allocation is a member of its executor's list until it is merged or freed by the owner. So the executor can
 //!    merge all that is left when it closes.
@@ -134,12 +135,12 @@ impl Header {
         self.name.set(Some(name.into()));
     }
 
-    /// The context that the task runs in. A task that is done has none and gets none: see rule 3.
+    /// The context that the task runs in. A task that is done gets none: see rule 3.
     pub(crate) fn vars(&self) -> Context {
-        let context = self.context.take().unwrap_or_default();
-        if !self.state.is_done() {
-            self.context.set(Some(context.clone()));
-        }
+        let kept = self.context.take();
+        let context = kept.clone().unwrap_or_default();
+        let keep = if self.state.is_done() { kept } else { Some(context.clone()) };
+        self.context.set(keep);
         context
     }
 

@@ -11,12 +11,17 @@ use crate::task::cell;
 use crate::task::error::TaskError;
 use crate::task::handle::Task;
 use crate::task::header::TaskRef;
+use crate::task::step;
 
 /// The outcome of a task whose output is `T`, which `Task<T>` vouches for, if it is there and nobody took it before.
 pub(crate) fn take<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
+    if !task.state.transition_to_taken() {
+        return None;
+    }
+    step::drop_context(task);
     // SAFETY: done and not taken, says the transition; called by `Task<T>` with its own `T`, and `Task<T>` is only made
     // for a future whose output is `T`.
-    task.state.transition_to_taken().then(|| unsafe { cell::take_output::<T>(task) })
+    Some(unsafe { cell::take_output::<T>(task) })
 }
 
 /// Whether the outcome of a task whose output is a `Result<T, E>` is an `Err`, while nobody has taken it.

@@ -164,8 +164,8 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
     task.state.transition_to_done(end);
     task.scope.orphan();
     task.wait.set(None);
-    if let Some(context) = task.context.take() {
-        drop_contained(context);
+    if end != End::Panicked {
+        drop_context(task);
     }
     if let Some(home) = task.home() {
         home.ended();
@@ -180,6 +180,14 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
     told(task);
     // SAFETY: the alive reference, which is given back exactly here.
     drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
+}
+
+/// Drops the context of a task that is done. That of a panic is kept as long as the panic may have to be reported, which
+/// is done in it: until the outcome is taken.
+pub(crate) fn drop_context(task: &TaskRef) {
+    if let Some(context) = task.context.take() {
+        drop_contained(context);
+    }
 }
 
 /// Wakes awaiters and queues watchers and callbacks, in order. A run of those shares one entry of the ready queue.
@@ -287,14 +295,21 @@ pub(crate) fn discard_output(task: &TaskRef) {
         return;
     }
     // SAFETY: done, and the transition says that the outcome is ours.
-    let (message, payload) = match contain(|| unsafe { (task.vtable().discard_output)(task.as_ptr()) }) {
-        Ok(None) => return,
-        Ok(Some(payload)) if task.state.is_quiet() => return drop_payload(payload),
-        Ok(Some(payload)) => ("task exception was never retrieved", payload),
+    let fault = match contain(|| unsafe { (task.vtable().discard_output)(task.as_ptr()) }) {
+        Ok(None) => None,
+        Ok(Some(payload)) if task.state.is_quiet() => {
+            drop_payload(payload);
+            None
+        }
+        Ok(Some(payload)) => Some(("task exception was never retrieved", payload)),
         // The destructor of an output that nobody wanted.
-        Err(payload) => ("exception while a task's output was dropped", payload),
+        Err(payload) => Some(("exception while a task's output was dropped", payload)),
     };
-    Fault::new(message).payload(payload).task(TaskHandle::new(task.clone())).report_to(task.home());
+    if let Some((message, payload)) = fault {
+        let _entered = task.vars().enter();
+        Fault::new(message).payload(payload).task(TaskHandle::new(task.clone())).report_to(task.home());
+    }
+    drop_context(task);
 }
 
 /// Drops the watchers and callbacks of a task that is done, and then its output if nobody can take it, because its entry

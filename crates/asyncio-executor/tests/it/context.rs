@@ -213,3 +213,61 @@ fn a_value_may_look_for_its_context_when_it_is_dropped() {
     run(&executor);
     assert!(task.result().is_ok());
 }
+
+#[test]
+fn a_panic_is_reported_in_the_context_of_its_task_whenever_that_is() {
+    for (kept, watched) in [(false, false), (true, false), (false, true), (true, true)] {
+        let executor = Executor::new(|| {});
+        let log = Log::default();
+        let to = log.clone();
+        executor.set_reporter(Some(std::rc::Rc::new(move |fault| {
+            to.push(format!("{} {}", fault.panic_message().unwrap(), NUMBER.get()));
+        })));
+        let task: Task<()> = executor.spawn(async {
+            let _ = NUMBER.set(2);
+            panic!("lost");
+        });
+        if watched {
+            task.add_done_callback(|_| ());
+        }
+        let mut task = Some(task);
+        task = task.filter(|_| kept);
+        run(&executor);
+        assert_eq!(task.as_ref().map(|task| task.context().run(|| NUMBER.get())), kept.then_some(2));
+        drop(task);
+        assert_eq!(log.take(), ["lost 2"]);
+    }
+}
+
+#[test]
+fn the_context_of_a_panic_goes_when_its_outcome_does() {
+    #[derive(Clone)]
+    struct Kept(#[expect(dead_code, reason = "counted")] std::sync::Arc<()>);
+    context_var! {
+        static KEPT: Option<Kept> = None;
+    }
+    let executor = Executor::new(|| {});
+    executor.set_reporter(Some(std::rc::Rc::new(drop)));
+    let value = std::sync::Arc::new(());
+    let make = || -> Task<()> {
+        let value = value.clone();
+        executor.spawn(async move {
+            let _ = KEPT.set(Some(Kept(value)));
+            panic!("lost");
+        })
+    };
+    let count = || std::sync::Arc::strong_count(&value);
+    let (taken, dropped, shared, left) = (make(), make(), make().shared(), make());
+    run(&executor);
+    assert_eq!(count(), 5);
+    drop(taken.result());
+    assert_eq!(count(), 4);
+    drop(dropped);
+    assert_eq!(count(), 3);
+    drop(shared.try_result());
+    drop(shared);
+    assert_eq!(count(), 2);
+    drop(executor);
+    assert_eq!(count(), 1);
+    drop(left);
+}

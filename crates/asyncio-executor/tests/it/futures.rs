@@ -250,3 +250,52 @@ fn a_shared_task_whose_awaiters_are_gone_goes_on() {
     assert!(handle.done() && !handle.cancelled());
     assert_eq!(executor.live_tasks(), 0);
 }
+
+#[test]
+fn callbacks_that_were_removed_do_not_run_and_the_others_keep_their_order() {
+    let executor = Executor::new(|| {});
+    let _enter = executor.enter();
+    for (removed, left) in [(&[0, 0][..], vec!["1", "2"]), (&[0, 1, 0], vec!["2"]), (&[2, 2], vec!["0", "1"])] {
+        let (promise, log) = (Future::<u32>::new(), Log::default());
+        let ids = ["0", "1", "2"].map(|name| {
+            let to = log.clone();
+            promise.add_done_callback(move |_| to.push(name))
+        });
+        let mut gone = Vec::new();
+        for &index in removed {
+            assert_eq!(promise.remove_done_callback(ids[index]), !gone.contains(&index), "a second time is harmless");
+            gone.push(index);
+        }
+        promise.set_result(1).unwrap();
+        run(&executor);
+        assert_eq!((log.take(), promise.result().unwrap()), (left.into_iter().map(String::from).collect(), 1));
+    }
+}
+
+#[test]
+fn a_future_that_is_done_is_awaited_again_without_a_suspension() {
+    let executor = Executor::new(|| {});
+    let promise = Future::<u32>::new();
+    let (mut first, second) = (promise.clone(), promise.clone());
+    let task = executor.spawn(async move { ((&mut first).await, first.await, second.await) });
+    executor.turn();
+    promise.set_result(42).unwrap();
+    executor.turn();
+    assert_eq!(task.result().unwrap(), (42, 42, 42));
+}
+
+#[test]
+fn a_future_is_dropped_in_silence_whatever_is_in_it() {
+    let executor = Executor::new(|| {});
+    let reports = crate::trace::faults(&executor);
+    let _enter = executor.enter();
+    drop(Future::<u32>::new());
+    let [unread, read, cancelled] = [(); 3].map(|()| Future::<u32>::new());
+    unread.set_result(1).unwrap();
+    read.set_result(1).unwrap();
+    assert_eq!(read.result().unwrap(), 1);
+    cancelled.cancel();
+    drop((unread, read, cancelled));
+    run(&executor);
+    assert_eq!(reports.take(), [""; 0]);
+}

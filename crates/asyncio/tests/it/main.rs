@@ -5,5 +5,6 @@ mod api;
 mod example;
 mod macros;
 mod misuse;
+mod primitives;
 mod seed;
 mod subcrates;
