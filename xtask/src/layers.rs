@@ -26,8 +26,8 @@ const TABLE: &[(&str, Place)] = &[
     ("asyncio-event-loop", Place::Layer(2)),
     ("asyncio-combinators", Place::Layer(3)),
     ("asyncio-net", Place::Layer(3)),
-    ("asyncio-process", Place::Layer(3)),
-    (FACADE, Place::Layer(4)),
+    ("asyncio-process", Place::Layer(4)),
+    (FACADE, Place::Layer(5)),
     ("asyncio-macros", Place::Apart),
     ("conformance", Place::Dev),
     ("benches", Place::Dev),
@@ -148,7 +148,7 @@ mod tests {
     fn a_finding_names_both_crates_and_their_layers() {
         let findings = check(&graph(&[("asyncio-net", &["asyncio-process"]), ("asyncio-process", &[])]));
         let shown = findings[0].to_string();
-        let start = "crates/asyncio-net/Cargo.toml:1: `asyncio-net` (layer 3) depends on `asyncio-process` (layer 3); ";
+        let start = "crates/asyncio-net/Cargo.toml:1: `asyncio-net` (layer 3) depends on `asyncio-process` (layer 4); ";
         assert!(shown.starts_with(start), "{shown}");
     }
 
