@@ -84,11 +84,21 @@ pub use asyncio_net::{
 pub mod prelude {
     #[cfg(unix)]
     pub use asyncio_net::LoopSockets;
+    #[cfg(unix)]
+    pub use asyncio_process::LoopSubprocess;
 }
 
 // TLS.
 #[cfg(feature = "rustls")]
 pub use asyncio_net::{StartTls, StartTlsOnStream, TlsConfig, TlsError, TlsInfo, rustls, start_tls};
+
+// Subprocesses.
+#[cfg(unix)]
+pub use asyncio_process::{
+    Args, Callbacks, CreateSubprocess, DEVNULL, INHERIT, LoopSubprocess, PIPE, Process, STDOUT, Stdio, Streams,
+    SubprocessProtocol, SubprocessTransport, create_subprocess_exec, create_subprocess_shell, subprocess_exec,
+    subprocess_shell,
+};
 
 // Callbacks, threads, signals.
 pub use asyncio_event_loop::{

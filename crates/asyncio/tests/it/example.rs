@@ -9,3 +9,4 @@ mod http_server;
 mod signals;
 #[cfg(feature = "tls")]
 mod tls;
+mod subprocess;

@@ -66,6 +66,8 @@ reachable! {
     create_datagram_endpoint create_unix_connection create_unix_server getaddrinfo getnameinfo open_unix_connection
     resolve start_unix_server
     OpenReadPipe OpenWritePipe connect_read_pipe connect_write_pipe open_read_pipe open_write_pipe stderr stdin stdout
+    Args Callbacks CreateSubprocess DEVNULL INHERIT LoopSubprocess PIPE Process STDOUT Stdio Streams SubprocessProtocol
+    SubprocessTransport create_subprocess_exec create_subprocess_shell subprocess_exec subprocess_shell
 }
 
 reachable! {
@@ -107,6 +109,7 @@ const FOR_BUILDERS: &[&str] = &[
     "catch_raised",
     "next_key",
     "spawn_thread",
+    "watch_with_threads",
     "wake_next_turn",
     "panic_message",
     "raise",
@@ -144,7 +147,14 @@ const FOR_BUILDERS: &[&str] = &[
 #[test]
 fn what_a_crate_below_exports_is_reachable_or_for_builders() {
     let mut unknown = Vec::new();
-    for krate in ["asyncio-combinators", "asyncio-event-loop", "asyncio-executor", "asyncio-net", "asyncio-sync"] {
+    for krate in [
+        "asyncio-combinators",
+        "asyncio-event-loop",
+        "asyncio-executor",
+        "asyncio-net",
+        "asyncio-process",
+        "asyncio-sync",
+    ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(krate).join("src/lib.rs");
         let source = std::fs::read_to_string(&path).unwrap();
         let exported = exports(&source);

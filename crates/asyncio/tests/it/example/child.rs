@@ -40,6 +40,7 @@ examples! {
     chat "../../../examples/chat.rs"
     #[cfg(feature = "tls")]
     tls_echo "../../../examples/tls_echo.rs"
+    subprocess "../../../examples/subprocess.rs"
 }
 
 /// Called by the loader before `main`.
