@@ -284,7 +284,7 @@ impl<To> CreateSubprocess<To> {
     ///
     /// `extra_groups`.
     pub fn groups(mut self, groups: impl IntoIterator<Item = u32>) -> Self {
-        self.options.steps.groups = Some(groups.into_iter().map(libc::gid_t::from).collect());
+        self.options.steps.groups = Some(groups.into_iter().collect());
         self
     }
 

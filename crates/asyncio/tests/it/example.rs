@@ -7,6 +7,6 @@ mod crawler;
 mod echo;
 mod http_server;
 mod signals;
+mod subprocess;
 #[cfg(feature = "tls")]
 mod tls;
-mod subprocess;
