@@ -4,6 +4,7 @@ mod cancellation;
 mod combinators;
 mod context;
 mod event_loop;
+mod network;
 mod running;
 mod synchronisation;
 mod tasks;
