@@ -232,7 +232,7 @@ impl EventLoop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn register_io(&self, fd: impl AsDescriptor, handler: Rc<dyn IoHandler>) -> io::Result<IoRegistration> {
-        let source = self.reactor().register(fd.as_raw_descriptor())?;
+        let source = self.reactor().register(fd.as_descriptor())?;
         let key = self.inner.handlers.insert(handler);
         let waker = waker(key);
         let mut cx = Context::from_waker(&waker);

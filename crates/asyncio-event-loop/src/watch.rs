@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use asyncio_executor::{Context, copy_context};
-use asyncio_reactor::{AsDescriptor, Interest, RawSource, Watch};
+use asyncio_reactor::{AsDescriptor, AsSource, Interest, RawSource, Watch};
 
 use crate::event_loop::EventLoop;
 use crate::exception;
@@ -110,7 +110,7 @@ impl EventLoop {
     /// `loop.add_reader`, in `asyncio/selector_events.py`.
     #[track_caller]
     pub fn add_reader(&self, fd: impl AsDescriptor, f: impl FnMut() + 'static) -> io::Result<()> {
-        self.add(fd.as_raw_descriptor(), Direction::Read, Location::caller(), Box::new(f))
+        self.add(fd.as_descriptor().as_raw_source(), Direction::Read, Location::caller(), Box::new(f))
     }
 
     /// Calls `f` whenever `fd` can be written to: see [`add_reader`](EventLoop::add_reader).
@@ -128,7 +128,7 @@ impl EventLoop {
     /// `loop.add_writer`, in `asyncio/selector_events.py`.
     #[track_caller]
     pub fn add_writer(&self, fd: impl AsDescriptor, f: impl FnMut() + 'static) -> io::Result<()> {
-        self.add(fd.as_raw_descriptor(), Direction::Write, Location::caller(), Box::new(f))
+        self.add(fd.as_descriptor().as_raw_source(), Direction::Write, Location::caller(), Box::new(f))
     }
 
     /// Removes the callback of `add_reader`. Says whether there was one. A call that is due is not made.
@@ -137,7 +137,7 @@ impl EventLoop {
     ///
     /// `loop.remove_reader`, in `asyncio/selector_events.py`.
     pub fn remove_reader(&self, fd: impl AsDescriptor) -> bool {
-        self.remove(fd.as_raw_descriptor(), Direction::Read)
+        self.remove(fd.as_descriptor().as_raw_source(), Direction::Read)
     }
 
     /// Removes the callback of `add_writer`. Says whether there was one. A call that is due is not made.
@@ -146,7 +146,7 @@ impl EventLoop {
     ///
     /// `loop.remove_writer`, in `asyncio/selector_events.py`.
     pub fn remove_writer(&self, fd: impl AsDescriptor) -> bool {
-        self.remove(fd.as_raw_descriptor(), Direction::Write)
+        self.remove(fd.as_descriptor().as_raw_source(), Direction::Write)
     }
 
     fn add(

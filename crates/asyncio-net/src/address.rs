@@ -63,7 +63,6 @@ impl Family {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Port {
     Number(u16),
-    #[cfg(unix)]
     Service(String),
 }
 
@@ -71,7 +70,6 @@ impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(port) => port.fmt(f),
-            #[cfg(unix)]
             Self::Service(name) => name.fmt(f),
         }
     }
@@ -152,7 +150,6 @@ impl ToAddrs for (&String, u16) {
 }
 
 /// A host and the name of a service, such as `"http"`, or a port as text.
-#[cfg(unix)]
 impl ToAddrs for (&str, &str) {
     fn to_target(self) -> Target {
         let (host, service) = self;
@@ -286,7 +283,6 @@ mod tests {
         assert_eq!(parts(Vec::<SocketAddr>::new()), "[]");
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_service_may_be_a_number_or_a_name() {
         assert_eq!(parts(("::1", "80")), parts(("::1", 80)));

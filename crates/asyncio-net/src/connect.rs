@@ -16,6 +16,7 @@ use asyncio_event_loop::{IoHandler, Sleep, get_running_loop, sleep};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::connection::Io;
+use crate::sys;
 
 static CONNECT: WaitKind = WaitKind::new("a connection");
 
@@ -89,7 +90,7 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<Io
     let waiter = Rc::new(Waiter::default());
     let under_way = match socket.connect(address) {
         Ok(()) => false,
-        Err(error) if is_under_way(&error) => true,
+        Err(error) if sys::is_under_way(&error) => true,
         Err(error) => return Err(error),
     };
     let io = Io::register(&get_running_loop(), socket, waiter.clone())?;
@@ -108,16 +109,6 @@ pub(crate) async fn connect(socket: Socket, address: &SockAddr) -> io::Result<Io
         }
     }
     Ok(io)
-}
-
-#[cfg(unix)]
-fn is_under_way(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
-}
-
-#[cfg(not(unix))]
-fn is_under_way(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
 }
 
 type Attempt = Pin<Box<dyn Future<Output = io::Result<(Io, SockAddr)>>>>;

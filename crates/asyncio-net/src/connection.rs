@@ -37,7 +37,7 @@ use asyncio_event_loop::{EventLoop, IoHandler};
 use asyncio_executor::{Context, Fault, copy_context};
 use socket2::SockAddr;
 
-pub(crate) use self::channel::{Direction, Io, SEND_FLAGS};
+pub(crate) use self::channel::{Direction, Io};
 
 use crate::protocol::Protocol;
 use crate::server::Attachment;

@@ -8,7 +8,6 @@ mod connect_pipe;
 mod connection;
 mod create_connection;
 mod create_server;
-#[cfg(unix)]
 mod datagram;
 mod listener;
 #[cfg(unix)]
@@ -16,17 +15,15 @@ mod pipe;
 mod protocol;
 mod read_buffer;
 mod read_error;
-#[cfg(unix)]
 mod resolve;
-#[cfg(unix)]
 mod sendfile;
 mod server;
-#[cfg(unix)]
 mod sock;
 mod stream;
 mod stream_reader;
 mod stream_state;
 mod stream_writer;
+mod sys;
 mod target;
 #[cfg(feature = "rustls")]
 mod tls;
@@ -44,21 +41,17 @@ pub use connect_pipe::{
 };
 pub use create_connection::{Connecting, CreateConnection, connect_accepted_socket, create_connection};
 pub use create_server::{CreateServer, create_server};
-#[cfg(unix)]
 pub use datagram::{CreateDatagramEndpoint, DatagramProtocol, DatagramTransport, create_datagram_endpoint};
 pub use protocol::{BufferedProtocol, Protocol};
 pub use read_error::{IncompleteReadError, LimitOverrunError, ReadError};
-#[cfg(unix)]
 pub use resolve::{
     AddrInfo, AddrInfoFlags, AddrInfoHints, LookupError, NameInfoFlags, Service, SocketKind, getaddrinfo, getnameinfo,
     resolve,
 };
 #[cfg(feature = "rustls")]
 pub use rustls;
-#[cfg(unix)]
 pub use sendfile::{SendfileNotAvailableError, SockSendfile};
 pub use server::Server;
-#[cfg(unix)]
 pub use sock::{Accept, Address, AsSocket, LoopSockets, Place, Socket};
 pub use stream::{OpenConnection, StartServer, open_connection, start_server};
 #[cfg(unix)]

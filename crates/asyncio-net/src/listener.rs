@@ -15,6 +15,7 @@ use socket2::{SockAddr, Socket};
 use crate::connection::{Connection, Io};
 use crate::protocol::Protocol;
 use crate::server::{Attachment, Core};
+use crate::sys;
 
 /// How long a server does not accept after it ran out of descriptors or memory: CPython's `ACCEPT_RETRY_DELAY`.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -106,7 +107,7 @@ impl Listener {
                         return;
                     }
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                    _ if is_of_the_connection(&error) => {}
+                    _ if sys::is_of_the_connection(&error) => {}
                     // Readiness is not told again while the queue is not empty: whatever it is, it is tried again later.
                     _ => return self.suspend(&error),
                 },
@@ -132,7 +133,7 @@ impl Listener {
 
     /// Nothing is accepted for a while.
     fn suspend(self: &Rc<Self>, error: &io::Error) {
-        let why = if is_exhaustion(error) { ", because the system is out of resources" } else { "" };
+        let why = if sys::is_exhaustion(error) { ", because the system is out of resources" } else { "" };
         report(&format!("the server accepts no connections for a second{why}"), error);
         let this = self.clone();
         let resume = move || {
@@ -148,41 +149,6 @@ impl Listener {
         self.retry.set(retry);
         is_suspended
     }
-}
-
-/// Whether descriptors or memory ran out, so that the same call may succeed later.
-#[cfg(unix)]
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
-}
-
-#[cfg(not(unix))]
-fn is_exhaustion(_: &io::Error) -> bool {
-    false
-}
-
-/// Whether the error is one of the network that the new connection met already. Linux passes those on to who accepts it, and
-/// says to go on with the next: see `accept(2)`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_of_the_connection(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ENETDOWN
-                | libc::EPROTO
-                | libc::ENOPROTOOPT
-                | libc::EHOSTDOWN
-                | libc::ENONET
-                | libc::EHOSTUNREACH
-                | libc::EOPNOTSUPP
-                | libc::ENETUNREACH
-        )
-    )
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_of_the_connection(_: &io::Error) -> bool {
-    false
 }
 
 fn report(what: &str, error: &dyn Display) {

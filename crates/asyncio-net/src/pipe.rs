@@ -18,7 +18,8 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::FileType;
 use rustix::net::{RecvFlags, SendFlags};
 
-use crate::connection::{Direction, SEND_FLAGS};
+use crate::connection::Direction;
+use crate::sys::SEND_FLAGS;
 
 /// How much is written at a time to what would block if it took more: POSIX promises that a pipe that has room at all has
 /// it for this much. Larger saves system calls and may block.

@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,8 +12,10 @@ use std::sync::Arc;
 use asyncio_context::WaitKind;
 use asyncio_event_loop::{EventLoop, to_thread};
 use asyncio_executor::yield_now;
+use socket2::{SockRef, Type};
 
 use crate::sock::{AsSocket, Attempt, Direction, LoopSockets, Operation};
+use crate::sys;
 
 static SENDFILE: WaitKind = WaitKind::new("sock_sendfile");
 
@@ -121,8 +122,7 @@ impl<'a, S: AsSocket + ?Sized> SockSendfile<'a, S> {
     }
 
     async fn send(self) -> io::Result<u64> {
-        let kind = rustix::net::sockopt::socket_type(self.socket.descriptor())?;
-        if kind != rustix::net::SocketType::STREAM {
+        if SockRef::from(&self.socket.descriptor()).r#type()? != Type::STREAM {
             return Err(invalid("a file can be sent over a stream socket only"));
         }
         if self.count == Some(0) {
@@ -146,7 +146,6 @@ impl<'a, S: AsSocket + ?Sized> SockSendfile<'a, S> {
         self.count.map_or(u64::MAX, |count| count - progress.sent)
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     async fn native(&self, progress: &mut Progress<'_>) -> Result<u64, Failure> {
         loop {
             let wanted = self.wanted(progress).min(SLICE);
@@ -161,32 +160,19 @@ impl<'a, S: AsSocket + ?Sized> SockSendfile<'a, S> {
                 Direction::Write,
                 &SENDFILE,
                 self.location,
-                |attempt: Attempt<'_>| {
-                    let mut from = from;
-                    loop {
-                        match rustix::fs::sendfile(attempt.fd(), file, Some(&mut from), wanted as usize) {
-                            Err(rustix::io::Errno::INTR) => {}
-                            result => return result.map_err(io::Error::from),
-                        }
-                    }
-                },
+                |attempt: Attempt<'_>| sys::sendfile(attempt.fd(), file, from, wanted as usize),
             );
             match sent.await {
                 Ok(0) => return Ok(progress.sent),
                 Ok(sent) => progress.sent += sent as u64,
                 // As in Python: whatever is the matter with the first call, copying finds it out or does without.
-                Err(error) if progress.sent == 0 && error.raw_os_error().is_some() => {
+                Err(error) if progress.sent == 0 && is_refusal(&error) => {
                     return Err(Failure::Unavailable(error));
                 }
                 Err(error) => return Err(Failure::Io(error)),
             }
             yield_now().await;
         }
-    }
-
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    async fn native(&self, _: &mut Progress<'_>) -> Result<u64, Failure> {
-        Err(Failure::Unavailable(io::ErrorKind::Unsupported.into()))
     }
 
     /// Reads blocks on a thread, and sends each before the next is read.
@@ -271,9 +257,14 @@ impl Drop for Progress<'_> {
     }
 }
 
+/// Whether the system said no, or there is no such call.
+fn is_refusal(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Unsupported
+}
+
 fn read_block(mut file: &File, block: &mut [u8], at: u64, seeks: bool) -> io::Result<usize> {
     loop {
-        let read = if seeks { file.read_at(block, at) } else { file.read(block) };
+        let read = if seeks { sys::read_at(file, block, at) } else { file.read(block) };
         match read {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             read => return read,

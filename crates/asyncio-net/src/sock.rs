@@ -1,7 +1,6 @@
 //! The loop's raw calls on sockets.
 
 mod address;
-mod call;
 mod line;
 mod methods;
 mod operation;
@@ -11,6 +10,7 @@ mod socket;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ use crate::resolve::{AddrInfo, AddrInfoHints, NameInfoFlags, Service};
 use crate::sendfile::SockSendfile;
 
 pub use address::{Address, Place};
-pub(crate) use call::{family, recvfrom_into, send, sendto};
 pub(crate) use operation::{Attempt, Operation};
 pub(crate) use registration::Direction;
 pub use socket::{Accept, AsSocket, Socket};
@@ -42,7 +41,8 @@ pub(crate) const FULL_RECEIVER_PAUSE: Duration = Duration::from_millis(1);
 /// stays registered and is the fast form. All of them
 ///
 /// * try the system call at once, and register and wait only if it would block;
-/// * need a socket in nonblocking mode, and say so with an `InvalidInput` error if it is not;
+/// * need a socket in nonblocking mode, and say so with an `InvalidInput` error if it is not (on Windows, where a socket
+///   cannot be asked, they put it into that mode);
 /// * refuse, when they would have to wait, a descriptor that a transport has or that `add_reader` watches;
 /// * may be under way several at a time on one socket: those that read take turns in the order of their calls, and so do
 ///   those that write;
@@ -297,6 +297,7 @@ pub trait LoopSockets: sealed::Sealed {
     /// # In Python
     ///
     /// `loop.create_unix_connection`.
+    #[cfg(unix)]
     fn create_unix_connection<F, P>(&self, factory: F, path: impl AsRef<Path>) -> CreateConnection<F>
     where
         F: FnOnce() -> P,
@@ -323,6 +324,7 @@ pub trait LoopSockets: sealed::Sealed {
     /// # In Python
     ///
     /// `loop.create_unix_server`.
+    #[cfg(unix)]
     fn create_unix_server<F, P>(&self, factory: F, path: impl AsRef<Path>) -> CreateServer
     where
         F: Fn() -> P + 'static,

@@ -11,7 +11,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::address::{Family, Target, ToAddrs};
+#[cfg(unix)]
+use crate::address::Target;
+use crate::address::{Family, ToAddrs};
 use crate::create_connection::{Connecting, How};
 use crate::create_server::CreateServer;
 use crate::listener::Factory;

@@ -9,6 +9,7 @@ use asyncio_event_loop::{ThreadFuture, to_thread};
 use socket2::{Socket, Type};
 
 use crate::address::{Family, Part, Port, Target, invalid};
+use crate::sys;
 
 /// What the addresses are wanted for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,6 @@ fn begin(part: Part, to: Use) -> io::Result<Begun> {
     })
 }
 
-#[cfg(unix)]
 fn look_up(host: &str, port: &Port, to: Use) -> io::Result<Vec<SocketAddr>> {
     let service = match port {
         Port::Number(port) => port.to_string(),
@@ -106,21 +106,13 @@ fn look_up(host: &str, port: &Port, to: Use) -> io::Result<Vec<SocketAddr>> {
     crate::resolve::stream_addresses(host, service, to == Use::Bind)
 }
 
-#[cfg(not(unix))]
-fn look_up(host: &str, port: &Port, _: Use) -> io::Result<Vec<SocketAddr>> {
-    let Port::Number(port) = port;
-    let found = std::net::ToSocketAddrs::to_socket_addrs(&(host, *port)).map(Vec::from_iter);
-    found.map_err(|error| io::Error::new(error.kind(), format!("cannot look up `{host}`: {error}")))
-}
-
 /// Checks a socket that somebody else made, and puts it into nonblocking mode.
 fn taken_over(socket: Socket, to: Use) -> io::Result<Socket> {
     let kind = socket.r#type()?;
     if kind != Type::STREAM {
         return Err(invalid(format!("a stream socket is needed, and this one is of the kind {kind:?}")));
     }
-    #[cfg(unix)]
-    if to == Use::Connect && socket.is_listener().unwrap_or(false) {
+    if to == Use::Connect && sys::is_listener(&socket) {
         return Err(invalid("this socket listens, and is connected to nobody: make a server of it"));
     }
     socket.set_nonblocking(true)?;

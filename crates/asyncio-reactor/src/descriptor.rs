@@ -57,23 +57,39 @@ impl AsSource for RawSource {
     }
 }
 
+/// A descriptor that is open for as long as the borrow lasts: a `BorrowedFd`, on Windows a `BorrowedSocket`.
+#[cfg(unix)]
+pub type BorrowedDescriptor<'a> = BorrowedFd<'a>;
+
+/// A descriptor that is open for as long as the borrow lasts: a `BorrowedFd`, on Windows a `BorrowedSocket`.
+#[cfg(windows)]
+pub type BorrowedDescriptor<'a> = BorrowedSocket<'a>;
+
+/// A descriptor that is closed when this is dropped: an `OwnedFd`, on Windows an `OwnedSocket`.
+#[cfg(unix)]
+pub type OwnedDescriptor = std::os::fd::OwnedFd;
+
+/// A descriptor that is closed when this is dropped: an `OwnedFd`, on Windows an `OwnedSocket`.
+#[cfg(windows)]
+pub type OwnedDescriptor = std::os::windows::io::OwnedSocket;
+
 /// What lends its descriptor, so that it is known to be open: on Unix all that is `AsFd`, on Windows all that is
 /// `AsSocket`. It is what functions ask for that are told of a descriptor on each platform.
 pub trait AsDescriptor {
-    /// The number, which is that of an open descriptor for as long as `self` is borrowed.
-    fn as_raw_descriptor(&self) -> RawSource;
+    /// The descriptor.
+    fn as_descriptor(&self) -> BorrowedDescriptor<'_>;
 }
 
 #[cfg(unix)]
 impl<T: AsFd + ?Sized> AsDescriptor for T {
-    fn as_raw_descriptor(&self) -> RawSource {
-        self.as_fd().as_raw_fd()
+    fn as_descriptor(&self) -> BorrowedDescriptor<'_> {
+        self.as_fd()
     }
 }
 
 #[cfg(windows)]
 impl<T: AsSocket + ?Sized> AsDescriptor for T {
-    fn as_raw_descriptor(&self) -> RawSource {
-        self.as_socket().as_raw_socket()
+    fn as_descriptor(&self) -> BorrowedDescriptor<'_> {
+        self.as_socket()
     }
 }

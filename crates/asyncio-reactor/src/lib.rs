@@ -34,7 +34,7 @@ mod sys;
 mod timer_slack;
 mod watch;
 
-pub use descriptor::{AsDescriptor, AsSource, RawSource};
+pub use descriptor::{AsDescriptor, AsSource, BorrowedDescriptor, OwnedDescriptor, RawSource};
 pub use notifier::Notifier;
 pub use reactor::{Reactor, Ready};
 pub use source::Source;

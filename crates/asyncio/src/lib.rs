@@ -66,14 +66,18 @@ pub use asyncio_net::{
     stdout,
 };
 
-// Streams, servers, transports and protocols.
+// Unix sockets.
 #[cfg(unix)]
+pub use asyncio_net::{create_unix_connection, create_unix_server, open_unix_connection, start_unix_server};
+
+// Datagrams, sockets and name look-up.
 pub use asyncio_net::{
     Accept, AddrInfo, AddrInfoFlags, AddrInfoHints, Address, AsSocket, CreateDatagramEndpoint, DatagramProtocol,
     DatagramTransport, LookupError, LoopSockets, NameInfoFlags, Place, SendfileNotAvailableError, Service,
-    SockSendfile, Socket, SocketKind, create_datagram_endpoint, create_unix_connection, create_unix_server,
-    getaddrinfo, getnameinfo, open_unix_connection, resolve, start_unix_server,
+    SockSendfile, Socket, SocketKind, create_datagram_endpoint, getaddrinfo, getnameinfo, resolve,
 };
+
+// Streams, servers, transports and protocols.
 pub use asyncio_net::{
     BufferedProtocol, ConnectErrors, CreateConnection, CreateServer, Family, IncompleteReadError, LimitOverrunError,
     Lines, OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamReader, StreamWriter, ToAddrs,
@@ -82,7 +86,6 @@ pub use asyncio_net::{
 
 /// The traits whose methods are called on the loop, in one import: `use asyncio::prelude::*;`.
 pub mod prelude {
-    #[cfg(unix)]
     pub use asyncio_net::LoopSockets;
     #[cfg(unix)]
     pub use asyncio_process::LoopSubprocess;
@@ -105,7 +108,6 @@ pub use asyncio_event_loop::{
     ConcurrentFuture, Job, LoopClosed, LoopRemote, Pool, RemoteError, ThreadFuture, ThreadPool, TimerHandle,
     run_coroutine_threadsafe, to_thread,
 };
-#[cfg(unix)]
 pub use asyncio_event_loop::{Signal, signal};
 pub use asyncio_executor::Handle;
 

@@ -8,24 +8,7 @@ use socket2::{SockRef, Socket};
 
 #[cfg(unix)]
 use crate::pipe::Pipe;
-
-/// A peer that is gone is an error of the call, and no signal to the process.
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-))]
-pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd"
-)))]
-pub(crate) const SEND_FLAGS: i32 = 0;
+use crate::sys;
 
 /// Which ways a connection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +98,7 @@ impl Io {
     /// Sends once. How many bytes were taken; fewer than there are means that there is no room.
     pub(super) fn send(&self, data: &[u8]) -> io::Result<usize> {
         self.sent(data.len(), || match &self.channel {
-            Channel::Socket(socket) => socket.send_with_flags(data, SEND_FLAGS),
+            Channel::Socket(socket) => socket.send_with_flags(data, sys::SEND_FLAGS),
             #[cfg(unix)]
             Channel::Pipe(pipe) => pipe.write(data),
         })
@@ -123,7 +106,7 @@ impl Io {
 
     pub(super) fn send_vectored(&self, slices: &[IoSlice<'_>], total: usize) -> io::Result<usize> {
         self.sent(total, || match &self.channel {
-            Channel::Socket(socket) => socket.send_vectored_with_flags(slices, SEND_FLAGS),
+            Channel::Socket(socket) => socket.send_vectored_with_flags(slices, sys::SEND_FLAGS),
             #[cfg(unix)]
             Channel::Pipe(pipe) => pipe.write_vectored(slices),
         })

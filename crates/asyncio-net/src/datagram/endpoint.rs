@@ -3,11 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::Rc;
 
 use asyncio_event_loop::{EventLoop, get_running_loop};
+use asyncio_reactor::OwnedDescriptor;
 
 use super::open::{Options, adopt, open};
 use super::{DatagramProtocol, DatagramTransport};
@@ -99,7 +99,7 @@ pub struct CreateDatagramEndpoint<F> {
     this: EventLoop,
     factory: F,
     options: Options,
-    socket: Option<OwnedFd>,
+    socket: Option<OwnedDescriptor>,
 }
 
 impl<F> CreateDatagramEndpoint<F> {
@@ -150,7 +150,7 @@ impl<F> CreateDatagramEndpoint<F> {
     }
 
     /// A socket that exists, bound and connected as it is, instead of all the other options.
-    pub fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+    pub fn socket(mut self, socket: impl Into<OwnedDescriptor>) -> Self {
         self.socket = Some(socket.into());
         self
     }

@@ -1,17 +1,15 @@
 //! Makes the socket of a datagram endpoint, and takes its path away afterwards.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
 
-use socket2::{Domain, Protocol, Type};
+use asyncio_reactor::{AsDescriptor, OwnedDescriptor};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::address::Family;
 use crate::resolve::{AddrInfoFlags, AddrInfoHints, SocketKind, getaddrinfo, nothing_found};
 use crate::sock::{Address, Place};
+use crate::sys::{self, BoundPath};
 
 /// What was asked for.
 #[derive(Clone, Debug, Default)]
@@ -27,37 +25,12 @@ pub(super) struct Options {
 
 /// A socket, and how it is to be used.
 pub(super) struct Opened {
-    pub(super) socket: OwnedFd,
+    pub(super) socket: OwnedDescriptor,
     /// To whom everything goes.
     pub(super) remote: Option<Address>,
     /// Whether the system knows that.
     pub(super) connected: bool,
     pub(super) path: Option<BoundPath>,
-}
-
-/// A path that a socket was bound to. It is removed when this is dropped, unless it is another's by then.
-pub(super) struct BoundPath {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl BoundPath {
-    fn new(path: &Path) -> Option<Self> {
-        Some(Self { identity: identity(path)?, path: path.to_owned() })
-    }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-impl Drop for BoundPath {
-    fn drop(&mut self) {
-        if identity(&self.path) == Some(self.identity) {
-            // Whoever took it away meanwhile did the same.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 /// One family that the endpoint may have, and the addresses in it.
@@ -84,7 +57,7 @@ pub(super) async fn open(options: &Options) -> io::Result<Opened> {
 }
 
 /// Takes a socket that exists.
-pub(super) fn adopt(socket: OwnedFd, options: &Options) -> io::Result<Opened> {
+pub(super) fn adopt(socket: OwnedDescriptor, options: &Options) -> io::Result<Opened> {
     if options.local.is_some()
         || options.remote.is_some()
         || options.family.is_some()
@@ -95,14 +68,11 @@ pub(super) fn adopt(socket: OwnedFd, options: &Options) -> io::Result<Opened> {
     {
         return Err(invalid("a socket that exists is taken as it is: give it no addresses and no options"));
     }
-    if rustix::net::sockopt::socket_type(&socket)? != rustix::net::SocketType::DGRAM {
+    if SockRef::from(&socket).r#type()? != Type::DGRAM {
         return Err(invalid("a datagram endpoint needs a datagram socket"));
     }
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    let remote = match rustix::net::getpeername(&socket) {
-        Ok(peer) => Some(Address::of_system(peer)?),
-        Err(_) => None,
-    };
+    SockRef::from(&socket).set_nonblocking(true)?;
+    let remote = sys::peer_address(socket.as_descriptor())?;
     Ok(Opened { socket, connected: remote.is_some(), remote, path: None })
 }
 
@@ -113,6 +83,9 @@ async fn candidates(options: &Options) -> io::Result<Vec<Candidate>> {
             Some(family) => Ok(vec![Candidate { domain: domain(family), local: None, remote: None }]),
             None => Err(invalid("a datagram endpoint needs a local address, a remote address, or a family")),
         },
+        (local, remote) if (is_unix(local) || is_unix(remote)) && !sys::HAS_UNIX_SOCKETS => {
+            Err(invalid("Unix sockets are not supported on this platform: give an IP address"))
+        }
         (local, remote) if is_unix(local) || is_unix(remote) => {
             let unix = |target: &Option<Place>| match target {
                 Some(Place::Address(address)) if address.is_unix() => Ok(Some(address.clone())),
@@ -175,35 +148,27 @@ fn open_one(options: &Options, candidate: Candidate) -> io::Result<Opened> {
     let socket = socket2::Socket::new(candidate.domain, Type::DGRAM, protocol)?;
     socket.set_nonblocking(true)?;
     if options.reuse_port {
+        #[cfg(unix)]
         socket.set_reuse_port(true)?;
+        #[cfg(not(unix))]
+        return Err(invalid("ports cannot be reused by several sockets on this platform: leave `reuse_port` out"));
     }
     if options.allow_broadcast {
         socket.set_broadcast(true)?;
     }
-    let socket = OwnedFd::from(socket);
+    let socket = OwnedDescriptor::from(socket);
     let mut path = None;
     if let Some(local) = &candidate.local {
         if let Some(path) = local.as_path() {
-            remove_stale(path)?;
+            sys::remove_stale(path)?;
         }
-        rustix::net::bind(&socket, &local.to_system()?)?;
+        sys::bind(socket.as_descriptor(), local)?;
         path = local.as_path().and_then(BoundPath::new);
     }
     // A broadcast address cannot be connected to, and answers come from others.
     let connected = candidate.remote.is_some() && !options.allow_broadcast;
     if let (true, Some(remote)) = (connected, &candidate.remote) {
-        rustix::net::connect(&socket, &remote.to_system()?)?;
+        sys::connect(socket.as_descriptor(), remote)?;
     }
     Ok(Opened { socket, remote: candidate.remote, connected, path })
-}
-
-/// Removes a socket that an earlier process left at this path. Anything else stays, and binding will say so.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.file_type().is_socket() => match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        },
-        _ => Ok(()),
-    }
 }

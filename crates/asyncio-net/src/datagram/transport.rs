@@ -12,18 +12,19 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use asyncio_event_loop::{EventLoop, IoHandler, IoRegistration};
 use asyncio_executor::{Context, Fault, Future, copy_context};
-use rustix::net::AddressFamily;
+use asyncio_reactor::{AsDescriptor, AsSource, OwnedDescriptor};
+use socket2::Domain;
 
 use super::DatagramProtocol;
 use super::limits::{Limits, Tell};
-use super::open::{BoundPath, Opened};
-use crate::sock::{self, Address, FULL_RECEIVER_PAUSE};
+use super::open::Opened;
+use crate::sock::{Address, FULL_RECEIVER_PAUSE};
+use crate::sys::{self, BoundPath};
 
 /// How much one datagram of IP may hold: its length is a number of 16 bits.
 const LONGEST_OF_IP: usize = 64 * 1024;
@@ -57,7 +58,7 @@ type Queued = (Box<[u8]>, Option<Address>);
 struct Inner {
     this: EventLoop,
     registration: RefCell<Option<IoRegistration>>,
-    socket: RefCell<Option<OwnedFd>>,
+    socket: RefCell<Option<OwnedDescriptor>>,
     path: RefCell<Option<BoundPath>>,
     protocol: RefCell<Option<Rc<dyn DatagramProtocol>>>,
     context: Context,
@@ -82,7 +83,7 @@ struct Inner {
 impl DatagramTransport {
     pub(super) fn new(this: EventLoop, opened: Opened, protocol: Rc<dyn DatagramProtocol>) -> io::Result<Self> {
         let Opened { socket, remote, connected, path } = opened;
-        let is_unix = sock::family(socket.as_fd())? == AddressFamily::UNIX;
+        let is_unix = sys::family(socket.as_descriptor())? == Domain::UNIX;
         let inner = Rc::new(Inner {
             this,
             registration: RefCell::new(None),
@@ -212,7 +213,7 @@ impl DatagramTransport {
     /// `NotConnected` when it is closed; else the platform's.
     pub fn local_addr(&self) -> io::Result<Address> {
         match &*self.inner.socket.borrow() {
-            Some(socket) => Address::of_system(Some(rustix::net::getsockname(socket)?)),
+            Some(socket) => sys::local_address(socket.as_descriptor()),
             None => Err(io::Error::new(io::ErrorKind::NotConnected, "the datagram endpoint is closed")),
         }
     }
@@ -287,8 +288,8 @@ impl Inner {
     /// Sends, or sees to it that the queue is flushed later: rule 3.
     fn try_send(self: &Rc<Self>, data: &[u8], to: Option<&Address>) -> io::Result<()> {
         let result = match (&*self.socket.borrow(), to) {
-            (Some(socket), Some(to)) => sock::sendto(socket.as_fd(), data, to),
-            (Some(socket), None) => sock::send(socket.as_fd(), data),
+            (Some(socket), Some(to)) => sys::sendto(socket.as_descriptor(), data, to),
+            (Some(socket), None) => sys::send(socket.as_descriptor(), data),
             (None, _) => return Ok(()),
         };
         match result {
@@ -348,7 +349,7 @@ impl Inner {
                 break;
             }
             let received = match &*self.socket.borrow() {
-                Some(socket) => sock::recvfrom_into(socket.as_fd(), &mut buffer),
+                Some(socket) => sys::recvfrom_into(socket.as_descriptor(), &mut buffer),
                 None => break,
             };
             match received {
@@ -436,7 +437,7 @@ impl fmt::Debug for DatagramTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.inner;
         f.debug_struct("DatagramTransport")
-            .field("descriptor", &inner.socket.borrow().as_ref().map(AsRawFd::as_raw_fd))
+            .field("descriptor", &inner.socket.borrow().as_ref().map(|socket| socket.as_descriptor().as_raw_source()))
             .field("peer", &inner.remote)
             .field("closing", &inner.closing.get())
             .field("queued", &inner.queued.get())

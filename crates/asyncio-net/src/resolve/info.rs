@@ -5,11 +5,12 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::BitOr;
-use std::os::fd::BorrowedFd;
 
-use rustix::net::{AddressFamily, SocketType};
+use asyncio_reactor::BorrowedDescriptor;
+use socket2::{Domain, SockRef, Type};
 
 use crate::address::Family;
+use crate::sys::{self, lookup};
 
 /// A kind of socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,19 +39,19 @@ pub struct AddrInfoHints {
 
 impl AddrInfoHints {
     /// Those that find what this socket can be connected to.
-    pub(crate) fn of_socket(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let family = match crate::sock::family(fd)? {
-            AddressFamily::INET => Some(Family::V4),
-            AddressFamily::INET6 => Some(Family::V6),
+    pub(crate) fn of_socket(fd: BorrowedDescriptor<'_>) -> io::Result<Self> {
+        let family = match sys::family(fd)? {
+            Domain::IPV4 => Some(Family::V4),
+            Domain::IPV6 => Some(Family::V6),
             _ => {
                 let message = "a host name was given to a socket that is not one of IP; give it a path";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
         };
-        let kind = match rustix::net::sockopt::socket_type(fd)? {
-            SocketType::STREAM => Some(SocketKind::Stream),
-            SocketType::DGRAM => Some(SocketKind::Datagram),
-            SocketType::RAW => Some(SocketKind::Raw),
+        let kind = match SockRef::from(&fd).r#type()? {
+            Type::STREAM => Some(SocketKind::Stream),
+            Type::DGRAM => Some(SocketKind::Datagram),
+            Type::RAW => Some(SocketKind::Raw),
             _ => None,
         };
         Ok(Self { family, kind, ..Self::default() })
@@ -124,7 +125,7 @@ macro_rules! flags {
     ($(#[$outer:meta])* $kind:ident { $($(#[$inner:meta])* $name:ident = $value:expr;)* }) => {
         $(#[$outer])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct $kind(libc::c_int);
+        pub struct $kind(i32);
 
         impl $kind {
             /// None of them.
@@ -137,7 +138,7 @@ macro_rules! flags {
                 self.0 & other.0 == other.0
             }
 
-            pub(super) fn bits(self) -> libc::c_int {
+            pub(super) fn bits(self) -> i32 {
                 self.0
             }
         }
@@ -159,19 +160,19 @@ flags! {
     /// `socket.AI_PASSIVE` and its like.
     AddrInfoFlags {
         /// Addresses to listen at: without a host, every address of this machine.
-        PASSIVE = libc::AI_PASSIVE;
+        PASSIVE = lookup::AI_PASSIVE;
         /// The proper name of the host as well.
-        CANONICAL_NAME = libc::AI_CANONNAME;
+        CANONICAL_NAME = lookup::AI_CANONNAME;
         /// The host is a literal: no look-up.
-        NUMERIC_HOST = libc::AI_NUMERICHOST;
+        NUMERIC_HOST = lookup::AI_NUMERICHOST;
         /// The service is a number: no look-up.
-        NUMERIC_SERVICE = libc::AI_NUMERICSERV;
+        NUMERIC_SERVICE = lookup::AI_NUMERICSERV;
         /// Only families of which this machine has an address.
-        ADDRESS_CONFIGURED = libc::AI_ADDRCONFIG;
+        ADDRESS_CONFIGURED = lookup::AI_ADDRCONFIG;
         /// IPv4 addresses in the form of IPv6, where IPv6 is asked for and there is none.
-        V4_MAPPED = libc::AI_V4MAPPED;
+        V4_MAPPED = lookup::AI_V4MAPPED;
         /// With `V4_MAPPED`: both, even where there is IPv6.
-        ALL = libc::AI_ALL;
+        ALL = lookup::AI_ALL;
     }
 }
 
@@ -183,15 +184,15 @@ flags! {
     /// `socket.NI_NUMERICHOST` and its like.
     NameInfoFlags {
         /// The host as a literal: no look-up.
-        NUMERIC_HOST = libc::NI_NUMERICHOST;
+        NUMERIC_HOST = lookup::NI_NUMERICHOST;
         /// The port as a number: no look-up.
-        NUMERIC_SERVICE = libc::NI_NUMERICSERV;
+        NUMERIC_SERVICE = lookup::NI_NUMERICSERV;
         /// An error if the host has no name.
-        NAME_REQUIRED = libc::NI_NAMEREQD;
+        NAME_REQUIRED = lookup::NI_NAMEREQD;
         /// The service is one of datagrams.
-        DATAGRAM = libc::NI_DGRAM;
+        DATAGRAM = lookup::NI_DGRAM;
         /// Only the first part of the names of hosts in the own domain.
-        NO_DOMAIN = libc::NI_NOFQDN;
+        NO_DOMAIN = lookup::NI_NOFQDN;
     }
 }
 
@@ -230,11 +231,11 @@ impl Error for LookupError {}
 impl From<LookupError> for io::Error {
     fn from(error: LookupError) -> Self {
         let kind = match error.code {
-            libc::EAI_NONAME => io::ErrorKind::NotFound,
-            libc::EAI_BADFLAGS | libc::EAI_FAMILY | libc::EAI_SERVICE | libc::EAI_SOCKTYPE => {
+            lookup::EAI_NONAME => io::ErrorKind::NotFound,
+            lookup::EAI_BADFLAGS | lookup::EAI_FAMILY | lookup::EAI_SERVICE | lookup::EAI_SOCKTYPE => {
                 io::ErrorKind::InvalidInput
             }
-            libc::EAI_MEMORY => io::ErrorKind::OutOfMemory,
+            lookup::EAI_MEMORY => io::ErrorKind::OutOfMemory,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

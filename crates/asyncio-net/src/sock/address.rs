@@ -1,13 +1,8 @@
 //! Addresses of sockets, and the names that stand for them.
 
-use std::ffi::OsStr;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix};
 
 /// Where a socket is bound, or whom it talks to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,40 +42,6 @@ impl Address {
     pub fn is_unix(&self) -> bool {
         !matches!(self, Address::Inet(_))
     }
-
-    pub(crate) fn of_system(address: Option<SocketAddrAny>) -> io::Result<Self> {
-        let Some(address) = address else { return Ok(Address::Unnamed) };
-        if address.address_family() != AddressFamily::UNIX {
-            return Ok(Address::Inet(address.try_into()?));
-        }
-        let unix = SocketAddrUnix::try_from(address)?;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Some(name) = unix.abstract_name().filter(|name| !name.is_empty()) {
-            return Ok(Address::Abstract(name.to_vec()));
-        }
-        Ok(match unix.path_bytes() {
-            Some(path) if !path.is_empty() => {
-                Address::Path(OsStr::from_bytes(path.strip_suffix(&[0]).unwrap_or(path)).into())
-            }
-            _ => Address::Unnamed,
-        })
-    }
-
-    pub(crate) fn to_system(&self) -> io::Result<SocketAddrAny> {
-        Ok(match self {
-            Address::Inet(address) => (*address).into(),
-            Address::Path(path) => SocketAddrUnix::new(path)?.into(),
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            Address::Abstract(name) => SocketAddrUnix::new_abstract_name(name)?.into(),
-            #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            Address::Abstract(_) => return Err(invalid("this platform has no abstract Unix addresses")),
-            Address::Unnamed => return Err(invalid("an unnamed address cannot be bound or sent to")),
-        })
-    }
-}
-
-fn invalid(message: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 /// As Python prints it: an IP address with its port, a path, or a name after `@`.
@@ -191,23 +152,6 @@ is_an_address!(SocketAddr: Done, &Path: Done, Address: Done, SocketAddrV4: Inet,
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_survives_the_way_through_the_system() {
-        let mut all = vec![
-            Address::from("127.0.0.1:80".parse::<SocketAddr>().unwrap()),
-            Address::from("[::1]:80".parse::<SocketAddr>().unwrap()),
-            Address::from(Path::new("/tmp/some socket")),
-        ];
-        if cfg!(target_os = "linux") {
-            all.push(Address::Abstract(b"some\0name".to_vec()));
-        }
-        for address in all {
-            assert_eq!(Address::of_system(Some(address.to_system().unwrap())).unwrap(), address);
-        }
-        assert_eq!(Address::of_system(None).unwrap(), Address::Unnamed);
-        assert!(Address::Unnamed.to_system().is_err());
-    }
 
     #[test]
     fn a_literal_is_an_address_and_a_name_is_not() {

@@ -11,10 +11,11 @@ use asyncio_event_loop::{EventLoop, sleep};
 
 use super::operation::{Attempt, Operation, check_mode};
 use super::registration::Direction;
-use super::{Accept, Address, AsSocket, FULL_RECEIVER_PAUSE, LoopSockets, Place, call};
+use super::{Accept, Address, AsSocket, FULL_RECEIVER_PAUSE, LoopSockets, Place};
 use crate::datagram::{CreateDatagramEndpoint, DatagramProtocol};
 use crate::resolve::{self, AddrInfo, AddrInfoHints, NameInfoFlags, Service};
 use crate::sendfile::SockSendfile;
+use crate::sys;
 
 static RECV: WaitKind = WaitKind::new("sock_recv");
 static RECV_INTO: WaitKind = WaitKind::new("sock_recv_into");
@@ -28,7 +29,7 @@ static ACCEPT: WaitKind = WaitKind::new("sock_accept");
 impl LoopSockets for EventLoop {
     fn sock_recv<S: AsSocket + ?Sized>(&self, socket: &S, n: usize) -> impl Future<Output = io::Result<Vec<u8>>> {
         Operation::new(self, socket, Direction::Read, &RECV, Location::caller(), move |attempt: Attempt<'_>| {
-            let data = call::recv(attempt.fd(), n)?;
+            let data = sys::recv(attempt.fd(), n)?;
             attempt.took(data.len(), n);
             Ok(data)
         })
@@ -40,7 +41,7 @@ impl LoopSockets for EventLoop {
         buffer: &mut [u8],
     ) -> impl Future<Output = io::Result<usize>> {
         Operation::new(self, socket, Direction::Read, &RECV_INTO, Location::caller(), move |attempt: Attempt<'_>| {
-            let received = call::recv_into(attempt.fd(), buffer)?;
+            let received = sys::recv_into(attempt.fd(), buffer)?;
             attempt.took(received, buffer.len());
             Ok(received)
         })
@@ -51,7 +52,7 @@ impl LoopSockets for EventLoop {
         socket: &S,
         n: usize,
     ) -> impl Future<Output = io::Result<(Vec<u8>, Address)>> {
-        let receive = move |attempt: Attempt<'_>| call::recvfrom(attempt.fd(), n);
+        let receive = move |attempt: Attempt<'_>| sys::recvfrom(attempt.fd(), n);
         Operation::new(self, socket, Direction::Read, &RECVFROM, Location::caller(), receive)
     }
 
@@ -60,7 +61,7 @@ impl LoopSockets for EventLoop {
         socket: &S,
         buffer: &mut [u8],
     ) -> impl Future<Output = io::Result<(usize, Address)>> {
-        let receive = move |attempt: Attempt<'_>| call::recvfrom_into(attempt.fd(), buffer);
+        let receive = move |attempt: Attempt<'_>| sys::recvfrom_into(attempt.fd(), buffer);
         Operation::new(self, socket, Direction::Read, &RECVFROM_INTO, Location::caller(), receive)
     }
 
@@ -69,7 +70,7 @@ impl LoopSockets for EventLoop {
         Operation::new(self, socket, Direction::Write, &SENDALL, Location::caller(), move |attempt: Attempt<'_>| {
             loop {
                 // At least once: on a datagram socket, nothing is a datagram too.
-                let sent = call::send(attempt.fd(), rest)?;
+                let sent = sys::send(attempt.fd(), rest)?;
                 rest = &rest[sent..];
                 if rest.is_empty() {
                     return Ok(());
@@ -90,12 +91,12 @@ impl LoopSockets for EventLoop {
         async move {
             let to = address_for(socket, to).await?;
             if !to.is_unix() {
-                let send = |attempt: Attempt<'_>| call::sendto(attempt.fd(), data, &to);
+                let send = |attempt: Attempt<'_>| sys::sendto(attempt.fd(), data, &to);
                 return Operation::new(self, socket, Direction::Write, &SENDTO, location, send).await;
             }
             loop {
                 // A full receiver is an outcome here, not something to wait for: no report would come.
-                let send = |attempt: Attempt<'_>| match call::sendto(attempt.fd(), data, &to) {
+                let send = |attempt: Attempt<'_>| match sys::sendto(attempt.fd(), data, &to) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
                     result => result.map(Some),
                 };
@@ -118,11 +119,11 @@ impl LoopSockets for EventLoop {
         async move {
             let to = address_for(socket, to).await?;
             check_mode(socket, &CONNECT)?;
-            if call::connect(socket.descriptor(), &to)? {
+            if sys::connect(socket.descriptor(), &to)? {
                 return Ok(());
             }
             let look = |attempt: Attempt<'_>| {
-                if call::is_connected(attempt.fd())? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+                if sys::is_connected(attempt.fd())? { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
             };
             Operation::new(self, socket, Direction::Write, &CONNECT, location, look).await
         }
@@ -130,7 +131,7 @@ impl LoopSockets for EventLoop {
 
     fn sock_accept<S: Accept>(&self, socket: &S) -> impl Future<Output = io::Result<(S::Connection, Address)>> {
         Operation::new(self, socket, Direction::Read, &ACCEPT, Location::caller(), |attempt: Attempt<'_>| {
-            let (connection, from) = call::accept(attempt.fd())?;
+            let (connection, from) = sys::accept(attempt.fd())?;
             Ok((connection.into(), from))
         })
     }

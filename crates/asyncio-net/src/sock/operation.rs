@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,6 +9,7 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_event_loop::EventLoop;
+use asyncio_reactor::{AsSource, BorrowedDescriptor};
 
 use super::line::Ticket;
 use super::registration::{Direction, Registration};
@@ -17,12 +17,12 @@ use super::socket::AsSocket;
 
 /// What a try has to do with.
 pub(crate) struct Attempt<'a> {
-    fd: BorrowedFd<'a>,
+    fd: BorrowedDescriptor<'a>,
     registration: Option<&'a Registration>,
 }
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn fd(&self) -> BorrowedFd<'a> {
+    pub(crate) fn fd(&self) -> BorrowedDescriptor<'a> {
         self.fd
     }
 
@@ -43,13 +43,13 @@ pub(crate) fn check_mode<S: AsSocket + ?Sized>(socket: &S, kind: &WaitKind) -> i
         return Ok(());
     }
     let fd = socket.descriptor();
-    if super::call::is_nonblocking(fd)? {
+    if crate::sys::is_nonblocking(fd)? {
         return Ok(());
     }
     let message = format!(
         "{}: descriptor {} is in blocking mode; call `set_nonblocking(true)` on the socket first",
         kind.name(),
-        fd.as_raw_fd()
+        fd.as_raw_source()
     );
     Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }

@@ -8,18 +8,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use asyncio_event_loop::EventLoop;
-use asyncio_reactor::Source;
+use asyncio_reactor::{RawSource, Source};
 
 use super::line::{Left, Line, Ticket};
 
 thread_local! {
     /// By the address of the loop's reactor, which stays while the registration holds the loop, and the descriptor.
-    static TABLE: RefCell<HashMap<(usize, RawFd), Weak<Registration>>> = RefCell::default();
+    static TABLE: RefCell<HashMap<(usize, RawSource), Weak<Registration>>> = RefCell::default();
 }
 
 /// Which way the bytes go.
@@ -45,12 +44,12 @@ fn address(this: &EventLoop) -> usize {
 
 impl Registration {
     /// The registration that calls on this descriptor use already.
-    pub(super) fn find(this: &EventLoop, fd: RawFd) -> Option<Rc<Self>> {
+    pub(super) fn find(this: &EventLoop, fd: RawSource) -> Option<Rc<Self>> {
         TABLE.try_with(|table| table.borrow().get(&(address(this), fd)).and_then(Weak::upgrade)).ok().flatten()
     }
 
     /// The registration that calls on this descriptor use already, or a new one.
-    pub(super) fn obtain(this: &EventLoop, fd: RawFd) -> io::Result<Rc<Self>> {
+    pub(super) fn obtain(this: &EventLoop, fd: RawSource) -> io::Result<Rc<Self>> {
         if let Some(found) = Self::find(this, fd) {
             return Ok(found);
         }

@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+#[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 
 use asyncio_event_loop::EventLoop;
-use rustix::net::{AddressFamily, SocketType};
+use asyncio_reactor::{AsDescriptor, AsSource, BorrowedDescriptor, OwnedDescriptor};
+use socket2::{Domain, SockRef, Type};
 
 use super::registration::Registration;
+use crate::sys;
 
 /// A socket that stays registered with the loop from one call to the next.
 ///
@@ -28,11 +30,12 @@ use super::registration::Registration;
 /// ```
 /// use asyncio_event_loop::{get_running_loop, run};
 /// use asyncio_net::{LoopSockets, Socket};
-/// use std::os::unix::net::UnixStream;
+/// use std::net::{TcpListener, TcpStream};
 ///
 /// run(async {
-///     let (near, far) = UnixStream::pair()?;
-///     let (near, far) = (Socket::new(near)?, Socket::new(far)?);
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let near = Socket::new(TcpStream::connect(listener.local_addr()?)?)?;
+///     let far = Socket::new(listener.accept()?.0)?;
 ///     let this = get_running_loop();
 ///     this.sock_sendall(&near, b"hello").await?;
 ///     assert_eq!(this.sock_recv(&far, 100).await?, b"hello");
@@ -50,14 +53,14 @@ pub struct Socket<S> {
     io: S,
 }
 
-impl<S: AsFd> Socket<S> {
+impl<S: AsDescriptor> Socket<S> {
     /// Wraps a socket, and puts it into nonblocking mode. It is registered when a call first waits.
     ///
     /// # Errors
     ///
     /// The platform's, when the mode cannot be set.
     pub fn new(io: S) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&io, true)?;
+        SockRef::from(&io.as_descriptor()).set_nonblocking(true)?;
         Ok(Self { registration: RefCell::new(None), io })
     }
 }
@@ -86,8 +89,8 @@ impl<S: fmt::Debug> fmt::Debug for Socket<S> {
 /// It cannot be implemented outside this crate.
 pub trait AsSocket: sealed::Kept {}
 
-impl<S: AsFd + ?Sized> AsSocket for S {}
-impl<S: AsFd> AsSocket for Socket<S> {}
+impl<S: AsDescriptor + ?Sized> AsSocket for S {}
+impl<S: AsDescriptor> AsSocket for Socket<S> {}
 
 pub(super) mod sealed {
     use super::*;
@@ -95,7 +98,7 @@ pub(super) mod sealed {
     /// How a call reaches its registration.
     pub trait Kept {
         /// The descriptor, open while `self` is borrowed.
-        fn descriptor(&self) -> BorrowedFd<'_>;
+        fn descriptor(&self) -> BorrowedDescriptor<'_>;
         /// Whether somebody else may change its mode.
         fn is_plain(&self) -> bool;
         /// The registration that there is.
@@ -105,9 +108,9 @@ pub(super) mod sealed {
     }
 }
 
-impl<S: AsFd + ?Sized> sealed::Kept for S {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+impl<S: AsDescriptor + ?Sized> sealed::Kept for S {
+    fn descriptor(&self) -> BorrowedDescriptor<'_> {
+        self.as_descriptor()
     }
 
     fn is_plain(&self) -> bool {
@@ -115,17 +118,17 @@ impl<S: AsFd + ?Sized> sealed::Kept for S {
     }
 
     fn registration(&self, this: &EventLoop) -> Option<Rc<Registration>> {
-        Registration::find(this, self.as_fd().as_raw_fd())
+        Registration::find(this, self.as_descriptor().as_raw_source())
     }
 
     fn register(&self, this: &EventLoop) -> io::Result<Rc<Registration>> {
-        Registration::obtain(this, self.as_fd().as_raw_fd())
+        Registration::obtain(this, self.as_descriptor().as_raw_source())
     }
 }
 
-impl<S: AsFd> sealed::Kept for Socket<S> {
-    fn descriptor(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
+impl<S: AsDescriptor> sealed::Kept for Socket<S> {
+    fn descriptor(&self) -> BorrowedDescriptor<'_> {
+        self.io.as_descriptor()
     }
 
     fn is_plain(&self) -> bool {
@@ -137,8 +140,8 @@ impl<S: AsFd> sealed::Kept for Socket<S> {
     }
 
     fn register(&self, this: &EventLoop) -> io::Result<Rc<Registration>> {
-        let registration = Registration::obtain(this, self.io.as_fd().as_raw_fd())?;
-        if empties_when_short(self.io.as_fd()) {
+        let registration = Registration::obtain(this, self.io.as_descriptor().as_raw_source())?;
+        if empties_when_short(self.io.as_descriptor()) {
             registration.set_short_is_all();
         }
         // One of another loop goes.
@@ -150,21 +153,22 @@ impl<S: AsFd> sealed::Kept for Socket<S> {
 
 /// Whether a short read means that nothing is left: on TCP. Datagrams have ends of their own, and on Unix sockets a read
 /// stops where descriptors were passed.
-fn empties_when_short(fd: BorrowedFd<'_>) -> bool {
-    let is_stream = rustix::net::sockopt::socket_type(fd).is_ok_and(|kind| kind == SocketType::STREAM);
-    is_stream && matches!(super::call::family(fd), Ok(AddressFamily::INET | AddressFamily::INET6))
+fn empties_when_short(fd: BorrowedDescriptor<'_>) -> bool {
+    let is_stream = SockRef::from(&fd).r#type().is_ok_and(|kind| kind == Type::STREAM);
+    is_stream && matches!(sys::family(fd), Ok(Domain::IPV4 | Domain::IPV6))
 }
 
 /// A socket that connections can be accepted from, and what they come as.
 pub trait Accept: AsSocket {
     /// A connection, in nonblocking mode.
-    type Connection: From<OwnedFd>;
+    type Connection: From<OwnedDescriptor>;
 }
 
 impl Accept for TcpListener {
     type Connection = TcpStream;
 }
 
+#[cfg(unix)]
 impl Accept for UnixListener {
     type Connection = UnixStream;
 }
@@ -173,22 +177,28 @@ impl Accept for socket2::Socket {
     type Connection = socket2::Socket;
 }
 
-impl Accept for OwnedFd {
-    type Connection = OwnedFd;
+impl Accept for OwnedDescriptor {
+    type Connection = OwnedDescriptor;
 }
 
-impl Accept for BorrowedFd<'_> {
-    type Connection = OwnedFd;
+impl Accept for BorrowedDescriptor<'_> {
+    type Connection = OwnedDescriptor;
 }
 
-impl<S: Accept + AsFd> Accept for &S {
+impl<'s, S: Accept> Accept for &'s S
+where
+    &'s S: AsDescriptor,
+{
     type Connection = S::Connection;
 }
 
-impl<S: Accept + AsFd> Accept for Rc<S> {
+impl<S: Accept> Accept for Rc<S>
+where
+    Rc<S>: AsDescriptor,
+{
     type Connection = S::Connection;
 }
 
-impl<S: Accept + AsFd> Accept for Socket<S> {
+impl<S: Accept + AsDescriptor> Accept for Socket<S> {
     type Connection = S::Connection;
 }
