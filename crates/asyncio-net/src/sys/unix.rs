@@ -1,4 +1,7 @@
+#![expect(unsafe_code, reason = "name look-up calls into C")]
 //! Unix: the calls on sockets through `rustix`. Each is made again when a signal interrupted it.
+//!
+//! Only `lookup` calls into C by itself: with buffers along with their lengths, and numbers.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -297,7 +300,6 @@ pub(crate) mod lookup {
     use std::io;
 
     /// Writes the names that belong to an address into the buffers; the code is 0 or that of an error.
-    #[expect(unsafe_code, reason = "a call into C")]
     pub(crate) fn getnameinfo(address: &socket2::SockAddr, host: &mut [u8], service: &mut [u8], flags: i32) -> i32 {
         // SAFETY: the address is valid for its length, and so are the buffers for theirs.
         unsafe {
@@ -319,7 +321,6 @@ pub(crate) mod lookup {
     }
 
     /// What `code` means.
-    #[expect(unsafe_code, reason = "a call into C")]
     pub(crate) fn reason(code: i32) -> String {
         // SAFETY: it takes any number and gives a text that stays, or null.
         let reason = unsafe { libc::gai_strerror(code) };
