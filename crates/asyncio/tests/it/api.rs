@@ -5,6 +5,8 @@ mod combinators;
 mod context;
 mod event_loop;
 mod network;
+#[cfg(unix)]
+mod process;
 mod running;
 mod synchronisation;
 mod tasks;
