@@ -87,37 +87,45 @@ impl EventLoop {
             }
             // What other threads sent while the loop waited runs in this turn.
             self.run_phase(inner.executor.collect_ready());
-        } else {
-            if !inner.pace.may_skip(|| inner.clock.now()) || inner.stopping.get() {
-                inner.ask_reactor(Some(Duration::ZERO));
-                let now = self.time();
-                inner.advance(now);
-                inner.pace.asked(now);
-            } else if inner.clock.as_virtual().is_some() {
-                // A timer that is due at once is due in the next turn. On the machine's clock, who arms one says so to
-                // the pace; here the clock costs nothing.
-                inner.advance(self.time());
-            }
+        } else if !inner.pace.may_skip(|| inner.clock.now()) || inner.stopping.get() {
+            inner.ask_reactor(Some(Duration::ZERO));
+            let now = self.time();
+            inner.advance(now);
+            inner.pace.asked(now);
             self.run_phase(ready);
+        } else if inner.clock.as_virtual().is_some() {
+            // A timer that is due at once is due in the next turn. On the machine's clock, who arms one says so to the
+            // pace; here the clock costs nothing.
+            inner.advance(self.time());
+            self.run_phase(ready);
+        } else {
+            // The last phase has run what was noted, and nothing has been noted since.
+            self.run_entries(ready);
         }
         Ok(())
     }
 
     /// Runs what was ready when the phase began, then I/O callbacks, then timers that are due.
-    #[inline]
+    #[inline(never)]
     fn run_phase(&self, ready: usize) {
+        self.run_entries(ready);
+        while let Some(event) = self.inner.reactor.pop_ready() {
+            self.dispatch(event);
+        }
+        while let Some(action) = self.inner.timers.pop_due() {
+            action.run(self);
+        }
+    }
+
+    /// Runs what was ready when the phase began.
+    #[inline]
+    fn run_entries(&self, ready: usize) {
         let inner = &*self.inner;
         inner.phase.set(inner.phase.get() + 1);
         if inner.debugging.is_on() {
             self.run_observed(ready);
         } else {
             inner.executor.run_ready(ready);
-        }
-        while let Some(event) = inner.reactor.pop_ready() {
-            self.dispatch(event);
-        }
-        while let Some(action) = inner.timers.pop_due() {
-            action.run(self);
         }
     }
 
