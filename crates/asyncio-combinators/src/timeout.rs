@@ -81,6 +81,9 @@ enum State {
 /// `asyncio.Timeout`, in `asyncio/timeouts.py`.
 pub struct Timeout {
     when: Cell<Option<Instant>>,
+    /// The turn in which the deadline was known to be still to come, if there was one: the clock need not be read again
+    /// in the same turn.
+    ahead: Cell<Option<u64>>,
     state: Cell<State>,
     location: &'static Location<'static>,
     /// The scope that is cancelled, while a future runs.
@@ -104,7 +107,11 @@ impl Timeout {
     #[track_caller]
     #[must_use]
     pub fn after(delay: impl Into<Option<Duration>>) -> Self {
-        Self::at(delay.into().map(|delay| get_running_loop().time() + delay))
+        let Some(delay) = delay.into() else { return Self::at(None) };
+        let this = get_running_loop();
+        let limit = Self::at(this.time() + delay);
+        limit.ahead.set((!delay.is_zero()).then(|| this.turn_number()));
+        limit
     }
 
     /// Like `after`, for a limit that was set at another place.
@@ -120,6 +127,7 @@ impl Timeout {
     pub fn at(when: impl Into<Option<Instant>>) -> Self {
         Self {
             when: Cell::new(when.into()),
+            ahead: Cell::new(None),
             state: Cell::new(State::Created),
             location: Location::caller(),
             key: Cell::new(None),
@@ -326,10 +334,13 @@ impl<F: Future> Future for RunTimeout<'_, F> {
         if this.usage.is_none() {
             let key = scope.key();
             *this.usage = Some(Usage::new(limit, key));
-            match limit.when.get() {
-                None => {}
-                Some(when) if when <= get_running_loop().time() => limit.schedule(),
-                Some(when) => timer.arm_expire(when, key, limit.error()),
+            if let Some(when) = limit.when.get() {
+                let running = get_running_loop();
+                if limit.ahead.get() == Some(running.turn_number()) || when > running.time() {
+                    timer.arm_expire(when, key, limit.error());
+                } else {
+                    limit.schedule();
+                }
             }
         }
         // Noted before the poll, which may end the scope, and with it the key that tells.

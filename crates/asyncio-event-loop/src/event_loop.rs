@@ -120,6 +120,13 @@ impl EventLoop {
         self.inner.clock.now()
     }
 
+    /// How many turns have begun to run what is ready. While that is the same number, it is the same turn. For combinators.
+    #[inline]
+    #[must_use]
+    pub fn turn_number(&self) -> u64 {
+        self.inner.phase.get()
+    }
+
     /// Whether the loop is on virtual time: see [`RunnerBuilder::virtual_time`](crate::RunnerBuilder::virtual_time).
     #[must_use]
     pub fn is_virtual(&self) -> bool {
