@@ -300,7 +300,8 @@ impl<H: LockHandle> Future for LockAcquire<H> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Guard<H>> {
         let this = self.as_mut().project();
-        if this.waiter.is_new() && this.handle.as_ref().is_some_and(|lock| lock.open()) {
+        // What is open although somebody queues is found below.
+        if this.waiter.is_new() && this.handle.as_ref().is_some_and(|lock| !lock.locked() && lock.waiters.is_empty()) {
             return Self::take(this.handle);
         }
         self.poll_queued(cx)
