@@ -16,4 +16,4 @@ mod probe;
 mod wait;
 
 pub use probe::{Probe, ProbeCell, ProbeSource, set_probe_source};
-pub use wait::{Wait, WaitKind, report_wait, take_wait};
+pub use wait::{Wait, WaitCell, WaitKind, report_wait, take_wait};

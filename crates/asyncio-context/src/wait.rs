@@ -43,15 +43,58 @@ impl fmt::Display for Wait {
     }
 }
 
-/// The last report, in two words that are written and read one by one: a read of both at once right after the writes
-/// would have to wait until they have left the processor's store buffer.
-struct Report {
+/// A place for what is waited for, in two words that are written and read one by one: a read of both at once right after
+/// the writes would have to wait until they have left the processor's store buffer.
+pub struct WaitCell {
     kind: Cell<Option<&'static WaitKind>>,
     location: Cell<Option<&'static Location<'static>>>,
 }
 
+impl WaitCell {
+    /// Nothing is waited for.
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { kind: Cell::new(None), location: Cell::new(None) }
+    }
+
+    /// What is waited for, if anything is.
+    #[must_use]
+    pub fn get(&self) -> Option<Wait> {
+        self.kind.get().map(|kind| Wait { kind, location: self.location.get() })
+    }
+
+    /// Nothing is waited for any more.
+    #[inline]
+    pub fn clear(&self) {
+        self.kind.set(None);
+    }
+
+    /// Moves the last report on this thread to here, if there was one since it was taken last. For executors: call it after
+    /// each poll of a task, and [`take_wait`] before.
+    #[inline]
+    pub fn take_report(&self) {
+        WAIT.with(|wait| {
+            self.kind.set(wait.kind.take());
+            self.location.set(wait.location.get());
+        });
+    }
+}
+
+impl Default for WaitCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for WaitCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WaitCell").field(&self.get()).finish()
+    }
+}
+
 thread_local! {
-    static WAIT: Report = const { Report { kind: Cell::new(None), location: Cell::new(None) } };
+    static WAIT: WaitCell = const { WaitCell::new() };
 }
 
 /// Says what the future being polled on this thread is about to wait for.

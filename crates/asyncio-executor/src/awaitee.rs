@@ -164,8 +164,8 @@ pub(crate) struct Link {
     scope: Cell<*const ScopeBase>,
     /// Whether it is the link in a task's header.
     of_task: bool,
-    /// The last request that was forwarded along this link. Boxed, since every task has a link.
-    forwarded: Cell<Option<Box<Request>>>,
+    /// The last request that was forwarded along this link, while it is in a list.
+    forwarded: Cell<Option<Request>>,
     /// The poll of the scope in which the link was attached last.
     seen: Cell<u32>,
     /// Whether it was polled with the waker of the scope's task. Such a wait is polled each time that its scope is, or
@@ -180,7 +180,7 @@ impl Linked for Link {
 }
 
 impl Link {
-    /// The link of a task: it must be the field `link` of a [`Header`].
+    /// The link of a task: it must be the first field of an [`Extra`](crate::task::extra::Extra).
     pub(crate) const fn of_task() -> Self {
         Self::new(true)
     }
@@ -202,11 +202,12 @@ impl Link {
     /// # Safety
     ///
     /// `link` is valid and is detached before it moves or dies.
+    #[inline]
     pub(crate) unsafe fn attach(link: *const Self, waker: Option<&Waker>) {
         // SAFETY: valid by the caller's promise.
         let this = unsafe { &*link };
         let scope = current::with(|current| current.scope.get());
-        if this.scope.get() != scope || this.is_stale(1) {
+        if !this.scope.get().is_null() && (this.scope.get() != scope || this.is_stale(1)) {
             this.detach();
         }
         // SAFETY: the current scope is valid while it is current.
@@ -223,11 +224,12 @@ impl Link {
     }
 
     /// Ends the wait without an outcome. That a request went along it is forgotten.
+    #[inline]
     pub(crate) fn detach(&self) {
-        drop(self.forwarded.take());
         let scope = self.scope.replace(ptr::null());
         // SAFETY: a scope detaches its links before it goes away, so the pointer is valid.
         if let Some(scope) = unsafe { scope.as_ref() } {
+            drop(self.forwarded.take());
             assert_not_walking();
             // SAFETY: `scope` is only set while the link is in its list.
             unsafe { scope.waits.remove(self) };
@@ -251,6 +253,7 @@ impl Link {
     }
 
     /// Ends the wait with an outcome, which the awaiter takes. Returns whether a request went along it.
+    #[inline]
     pub(crate) fn finish(&self) -> bool {
         let request = self.forwarded.take();
         // SAFETY: as in `detach`.
@@ -266,7 +269,7 @@ impl Link {
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn take_forwarded(link: *const Self) -> Option<Box<Request>> {
+    pub(crate) unsafe fn take_forwarded(link: *const Self) -> Option<Request> {
         // SAFETY: a member of a list is valid.
         unsafe { &*link }.forwarded.take()
     }
@@ -277,7 +280,7 @@ impl Link {
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn take_unheard(link: *const Self, waiting: &mut bool) -> Option<Box<Request>> {
+    pub(crate) unsafe fn take_unheard(link: *const Self, waiting: &mut bool) -> Option<Request> {
         // SAFETY: a member of a list is valid.
         let this = unsafe { &*link };
         let request = this.forwarded.take()?;
@@ -300,7 +303,7 @@ impl Link {
         let forwarded = unsafe { Self::forwardable(link) };
         if matches!(forwarded, Forwarded::To(_)) {
             // SAFETY: a member of a list is valid.
-            unsafe { &*link }.forwarded.set(Some(Box::new(request.clone())));
+            unsafe { &*link }.forwarded.set(Some(request.clone()));
         }
         forwarded
     }
@@ -341,7 +344,7 @@ impl Link {
             return None;
         }
         Some(if this.of_task {
-            // SAFETY: a link `of_task` is in a header, and was attached through a pointer to the whole header.
+            // SAFETY: a link `of_task` is from a task's `Extra`, and this one is in a list.
             Target::Task(unsafe { TaskRef::of_link(link) })
         } else {
             // SAFETY: a link that is no task's is the first field of a `Node`, which is `repr(C)`, and was attached
@@ -377,11 +380,17 @@ impl Drop for Walk {
 }
 
 /// Called before a tree of scopes is changed. In the middle of a walk, pointers of the walk would be left dangling.
+#[inline]
 pub(crate) fn assert_not_walking() {
     if current::with(|current| current.walking.get()) {
-        eprintln!("asyncio: an `Awaitee` that was asked for its state polled or dropped something: it must only look");
-        std::process::abort();
+        abort_walk();
     }
+}
+
+#[cold]
+fn abort_walk() -> ! {
+    eprintln!("asyncio: an `Awaitee` that was asked for its state polled or dropped something: it must only look");
+    std::process::abort();
 }
 
 /// Records that the current scope waits for an [`Awaitee`], from [`AwaitLink::attach`] until it is dropped.

@@ -7,10 +7,12 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::current;
+use crate::task::header::{Borrowed, TaskRef};
 
 /// The values of a context: a short list, shared until one side changes it.
 type Map = Arc<Vec<(usize, Arc<dyn Any + Send + Sync>)>>;
@@ -29,25 +31,28 @@ pub struct Context(Rc<RefCell<Map>>);
 #[derive(Clone, Default)]
 pub struct ContextSnapshot(Map);
 
-/// Lets `f` see the slot that holds the current context.
-fn with_slot<R>(f: impl FnOnce(&Cell<Option<Context>>) -> R) -> R {
-    let task = current::with(|current| current.task.get());
-    // SAFETY: the current task is alive while it is current.
-    match unsafe { task.as_ref() } {
-        Some(task) => f(&task.context),
-        // At the end of a thread, destructors may look for a context when there is none any more.
-        None if current::AMBIENT.try_with(|_| ()).is_err() => f(&Cell::new(None)),
-        None => current::AMBIENT.with(f),
-    }
+/// The current task, if there is one.
+#[inline]
+fn current_task<'a>() -> Option<Borrowed<'a>> {
+    let task = NonNull::new(current::with(|current| current.task.get()).cast_mut())?;
+    // SAFETY: the current task is alive while it is current, which is longer than the functions of this file use it; and
+    // its pointer is to the whole allocation.
+    Some(unsafe { TaskRef::borrow(task) })
 }
 
 /// The current context, if any variable was ever set in it.
+#[inline]
 fn peek() -> Option<Context> {
-    with_slot(|slot| {
+    let look = |slot: &Cell<Option<Context>>| {
         let context = slot.take();
         slot.set(context.clone());
         context
-    })
+    };
+    match current_task() {
+        Some(task) => task.extra().and_then(|extra| look(&extra.context)),
+        // At the end of a thread, destructors may look for a context when there is none any more.
+        None => current::AMBIENT.try_with(look).ok().flatten(),
+    }
 }
 
 /// A copy of the current context: changes on either side are not seen on the other.
@@ -67,7 +72,11 @@ pub(crate) fn inherited() -> Option<Context> {
 
 /// Makes `context` the current one, or none; returns the former one.
 pub(crate) fn swap(context: Option<Context>) -> Option<Context> {
-    with_slot(|slot| slot.replace(context))
+    match current_task() {
+        Some(task) if context.is_none() => task.extra().and_then(|extra| extra.context.take()),
+        Some(task) => task.extra_or_new().context.replace(context),
+        None => current::AMBIENT.try_with(|slot| slot.replace(context)).ok().flatten(),
+    }
 }
 
 /// Puts a context back when dropped.
@@ -203,7 +212,7 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     pub fn set(&'static self, value: T) -> Token<T> {
         let context = peek().unwrap_or_else(|| {
             let context = Context::new();
-            with_slot(|slot| slot.set(Some(context.clone())));
+            swap(Some(context.clone()));
             context
         });
         Token { var: self, before: context.replace(self.key(), Some(Arc::new(value))), context }

@@ -13,7 +13,7 @@ use crate::task::header::Header;
 /// What runs on this thread now. Every pointer is valid while it is set: a guard on the stack of the code that set it
 /// keeps what it points to alive, and puts the former value back.
 pub(crate) struct Current {
-    thread: Cell<u64>,
+    pub(crate) thread: Cell<u64>,
     pub(crate) executor: Cell<*const Inner>,
     pub(crate) task: Cell<*const Header>,
     pub(crate) scope: Cell<*const ScopeBase>,

@@ -66,54 +66,63 @@ impl Waiter {
 ///
 /// Nothing is dropped, cloned or woken while the list is being changed, because that may run the code of others.
 pub(crate) struct DoneList {
+    len: Cell<usize>,
     first: Cell<Option<Waiter>>,
-    #[expect(clippy::box_collection, reason = "one word in every task instead of three; it is seldom there")]
+    #[expect(clippy::box_collection, reason = "one word to be made and dropped instead of three; it is seldom there")]
     rest: Cell<Option<Box<Vec<Waiter>>>>,
 }
 
 impl DoneList {
+    #[inline]
     pub(crate) const fn new() -> Self {
-        Self { first: Cell::new(None), rest: Cell::new(None) }
+        Self { len: Cell::new(0), first: Cell::new(None), rest: Cell::new(None) }
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+
+    #[inline]
     pub(crate) fn push(&self, waiter: Waiter) {
-        match self.first.take() {
-            None if self.is_rest_empty() => self.first.set(Some(waiter)),
-            first => {
-                self.first.set(first);
-                let mut rest = self.rest.take().unwrap_or_default();
-                rest.push(waiter);
-                self.rest.set(Some(rest));
-            }
+        let len = self.len.replace(self.len.get() + 1);
+        if len == 0 {
+            self.first.set(Some(waiter));
+        } else {
+            let mut rest = self.rest.take().unwrap_or_default();
+            rest.push(waiter);
+            self.rest.set(Some(rest));
         }
-    }
-
-    fn is_rest_empty(&self) -> bool {
-        let rest = self.rest.take();
-        let empty = rest.as_ref().is_none_or(|rest| rest.is_empty());
-        self.rest.set(rest);
-        empty
     }
 
     /// Registers the awaiter `key`, or replaces its waker and keeps its place.
+    #[inline]
     pub(crate) fn set_awaiter(&self, key: u64, waker: &Waker) {
         if self.is_empty() {
             let waiter = Waiter::Awaiter(key, waker.clone());
+            // The clone may have been the code of others: the list may not be empty any more.
             self.push(waiter);
-            return;
+        } else {
+            self.replace_awaiter(key, waker);
         }
+    }
+
+    fn replace_awaiter(&self, key: u64, waker: &Waker) {
         let first = self.first.take();
-        if matches!(&first, Some(Waiter::Awaiter(k, old)) if *k == key && old.will_wake(waker)) {
-            self.first.set(first);
+        let same = matches!(&first, Some(Waiter::Awaiter(k, old)) if *k == key && old.will_wake(waker));
+        self.first.set(first);
+        if same {
             return;
         }
-        self.first.set(first);
         let mut fresh = Some(Waiter::Awaiter(key, waker.clone()));
         let mut old = None;
         let mut first = self.first.take();
         let mut rest = self.rest.take();
-        let mut all = first.iter_mut().chain(rest.iter_mut().flat_map(|rest| rest.iter_mut()));
-        if let Some(waiter) = all.find(|waiter| waiter.is_awaiter(key)) {
+        if let Some(waiter) = first
+            .iter_mut()
+            .chain(rest.iter_mut().flat_map(|rest| rest.iter_mut()))
+            .find(|waiter| waiter.is_awaiter(key))
+        {
             old = fresh.take().map(|fresh| std::mem::replace(waiter, fresh));
         }
         self.first.set(first);
@@ -126,6 +135,9 @@ impl DoneList {
 
     /// Takes out those that `matches` says, and returns how many.
     fn remove(&self, mut matches: impl FnMut(&Waiter) -> bool) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
         let mut first = self.first.take();
         let mut rest = self.rest.take();
         let mut removed = Vec::new();
@@ -135,6 +147,7 @@ impl DoneList {
         if let Some(rest) = &mut rest {
             removed.extend(rest.extract_if(.., |waiter| matches(waiter)));
         }
+        self.len.set(self.len.get() - removed.len());
         self.first.set(first);
         self.rest.set(rest);
         removed.len()
@@ -188,21 +201,19 @@ impl DoneList {
 
     /// Takes all registrations.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waiter> + use<> {
+        self.len.set(0);
         let first = self.first.take();
-        let rest = self.rest.take();
-        first.into_iter().chain(rest.into_iter().flat_map(|rest| *rest))
+        first.into_iter().chain(self.rest.take().into_iter().flat_map(|rest| *rest))
     }
 
-    /// Takes the only registration, if there is exactly one.
+    /// Takes the only registration, if there is exactly one and it came first.
+    #[inline]
     pub(crate) fn take_only(&self) -> Option<Waiter> {
-        if self.is_rest_empty() { self.first.take() } else { None }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        let first = self.first.take();
-        let empty = first.is_none();
-        self.first.set(first);
-        empty && self.is_rest_empty()
+        let waiter = if self.len.get() == 1 { self.first.take() } else { None };
+        if waiter.is_some() {
+            self.len.set(0);
+        }
+        waiter
     }
 }
 
@@ -429,7 +440,7 @@ mod tests {
                             list.push(only);
                         } else {
                             // One in the vector is not "only": the fast path is for the one in place.
-                            proptest::prop_assert!(expected.len() != 1 || !list.is_rest_empty());
+                            proptest::prop_assert!(expected.len() != 1 || !list.is_empty());
                         }
                     }
                 }

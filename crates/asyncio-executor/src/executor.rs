@@ -21,6 +21,7 @@ use crate::current;
 use crate::fault::Reporter;
 use crate::life::{Fate, Life};
 use crate::list::List;
+use crate::pool::Pool;
 use crate::ready::{Entry, Ready};
 use crate::running::{self, Enter, Entered};
 use crate::scope;
@@ -34,6 +35,8 @@ use crate::task::step;
 pub(crate) struct Inner {
     pub(crate) ready: Ready,
     all: List<Header>,
+    /// Memory of tasks that are gone.
+    pub(crate) pool: Pool,
     /// Tasks that have not ended.
     live: Cell<usize>,
     pub(crate) shared: Arc<Shared>,
@@ -80,6 +83,7 @@ impl Executor {
         let inner = Rc::new(Inner {
             ready: Ready::new(),
             all: List::new(),
+            pool: Pool::new(),
             live: Cell::new(0),
             shared,
             reporter: RefCell::new(None),
@@ -173,6 +177,7 @@ impl Executor {
     }
 
     /// How many entries are in the ready queue, after what other threads sent has been put there.
+    #[inline]
     pub fn collect_ready(&self) -> usize {
         self.inner.collect();
         self.inner.ready.len()
@@ -429,13 +434,18 @@ impl Inner {
     /// Puts what other threads woke or sent into the ready queue.
     #[inline]
     fn collect(&self) {
+        if !self.shared.inbox.is_empty() || self.shared.has_calls() {
+            self.collect_what_came();
+        }
+    }
+
+    #[cold]
+    fn collect_what_came(&self) {
         if !self.shared.inbox.is_empty() {
             self.settle(self.shared.inbox.take());
         }
-        if self.shared.has_calls() {
-            for f in self.shared.take_calls() {
-                callback::schedule(self, None, Location::caller(), f);
-            }
+        for f in self.shared.take_calls() {
+            callback::schedule(self, None, Location::caller(), f);
         }
     }
 

@@ -18,6 +18,7 @@ mod fault;
 mod future;
 mod life;
 mod list;
+mod pool;
 mod ready;
 mod running;
 mod scope;

@@ -55,6 +55,7 @@ impl<T: Linked> List<T> {
     /// # Safety
     ///
     /// `member` is valid, in no list, and is removed from this one before it moves or dies.
+    #[inline]
     pub(crate) unsafe fn push_back(&self, member: *const T) {
         // SAFETY: valid by the caller's promise.
         let links = unsafe { (*member).links() };
@@ -81,6 +82,7 @@ impl<T: Linked> List<T> {
     /// # Safety
     ///
     /// `member` is in this list.
+    #[inline]
     pub(crate) unsafe fn remove(&self, member: *const T) {
         // SAFETY: a member is valid by rule 2.
         let links = unsafe { (*member).links() };

@@ -1,9 +1,9 @@
 #![expect(unsafe_code, reason = "an intrusive queue follows pointers between its entries")]
 //! The ready queue: what runs next, first in, first out; task steps and callbacks alike.
 //!
-//! An entry is a [`Node`] inside an allocation that the queue holds a reference to, from [`Ready::push`] until
-//! [`Ready::pop`] hands it on. Rules: a node is in the queue at most once at a time (its owner keeps a flag); the queue's
-//! reference keeps it valid; everything happens on one thread, and pushing and popping run nobody's code.
+//! An entry is a [`Node`] inside an allocation that lives, from [`Ready::push`] on, until the entry has been run or
+//! discarded. Rules: a node is in the queue at most once at a time (its owner keeps a flag); whoever pushes it sees to it
+//! that it stays valid; everything happens on one thread, and pushing and popping run nobody's code.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -21,9 +21,9 @@ pub(crate) struct Node {
 
 /// What can be done with an entry whose container only it knows.
 pub(crate) struct NodeVTable {
-    /// Runs the entry, consuming the queue's reference.
+    /// Runs the entry, after which its allocation may be gone.
     pub(crate) run: unsafe fn(NonNull<Node>),
-    /// Drops the queue's reference without running.
+    /// Lets go of the entry without running it.
     pub(crate) discard: unsafe fn(NonNull<Node>),
     /// Says what it is, for reports of slow callbacks.
     pub(crate) describe: unsafe fn(NonNull<Node>) -> Entry,
@@ -45,7 +45,7 @@ pub(crate) struct Ready {
     len: Cell<usize>,
 }
 
-/// An entry that is in the queue no more. Dropping it drops the reference without running.
+/// An entry that is in the queue no more. Dropping it lets go of it without running it.
 pub(crate) struct Popped(NonNull<Node>);
 
 impl Node {
@@ -79,14 +79,15 @@ impl Ready {
 
     /// # Safety
     ///
-    /// `node` is the first field of the container that its vtable expects, is in no queue, and comes with a reference.
+    /// `node` is the first field of the container that its vtable expects, is in no queue, and stays valid until it
+    /// has been run or discarded.
     #[inline]
     pub(crate) unsafe fn push(&self, node: NonNull<Node>) {
         let node: *const Node = node.as_ptr();
         // SAFETY: valid by the caller's promise.
         unsafe { &*node }.next.set(ptr::null());
         let tail = self.tail.replace(node);
-        // SAFETY: the tail is in the queue, which holds a reference to it.
+        // SAFETY: the tail is in the queue, so it is valid.
         match unsafe { tail.as_ref() } {
             Some(tail) => tail.next.set(node),
             None => self.head.set(node),
@@ -94,11 +95,11 @@ impl Ready {
         self.len.set(self.len.get() + 1);
     }
 
-    /// The first entry, with the queue's reference to it.
+    /// The first entry.
     #[inline]
     pub(crate) fn pop(&self) -> Option<Popped> {
         let head = NonNull::new(self.head.get().cast_mut())?;
-        // SAFETY: the head is in the queue, which holds a reference to it.
+        // SAFETY: the head is in the queue, so it is valid.
         let next = unsafe { head.as_ref() }.next.get();
         self.head.set(next);
         if next.is_null() {
@@ -113,9 +114,9 @@ impl Popped {
     #[inline]
     pub(crate) fn run(self) {
         let node = ManuallyDrop::new(self).0;
-        // SAFETY: what was in the queue is valid, and comes with its reference.
+        // SAFETY: what was in the queue is valid until it is run.
         let run = unsafe { node.as_ref() }.vtable().run;
-        // SAFETY: as above; the reference is given away.
+        // SAFETY: as above; the entry is not used again.
         unsafe { run(node) };
     }
 
@@ -132,7 +133,7 @@ impl Drop for Popped {
     fn drop(&mut self) {
         // SAFETY: as in `run`.
         let discard = unsafe { self.0.as_ref() }.vtable().discard;
-        // SAFETY: as in `run`; the reference is given away.
+        // SAFETY: as in `run`.
         unsafe { discard(self.0) };
     }
 }

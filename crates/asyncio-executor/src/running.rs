@@ -165,13 +165,23 @@ pub fn call_soon(f: impl FnOnce() + 'static) -> Handle {
 /// Where the waker is not the task's own, the wake itself takes a turn.
 #[track_caller]
 pub fn wake_next_turn(waker: &Waker) {
-    let task = NonNull::new(current::with(|current| current.task.get()).cast_mut());
-    // SAFETY: the current task is alive while it is current.
-    if task.is_none_or(|task| unsafe { task.as_ref() }.is_waker(waker)) {
+    let Some(task) = NonNull::new(current::with(|current| current.task.get()).cast_mut()) else {
         waker.wake_by_ref();
         return;
+    };
+    // SAFETY: the current task is alive while it is current, and its pointer is to the whole allocation.
+    let task = unsafe { TaskRef::borrow(task) };
+    if task.is_waker(waker) {
+        task.schedule();
+        return;
     }
-    let (location, later) = (Location::caller(), waker.clone());
+    wake_later(waker, Location::caller());
+}
+
+/// Wakes `waker` in an entry of the ready queue of its own.
+#[cold]
+fn wake_later(waker: &Waker, location: &'static Location<'static>) {
+    let later = waker.clone();
     if with_current(|home| callback::schedule(home, None, location, move || later.wake())).is_none() {
         waker.wake_by_ref();
     }

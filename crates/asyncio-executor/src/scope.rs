@@ -57,14 +57,18 @@ impl Scope {
         let node = self.node();
         let _polling = Polling::new(&node.get_ref().polling);
         node.link();
-        if let Some(error) = node.base.take_pending() {
+        if node.base.has_mail()
+            && let Some(error) = node.base.take_pending()
+        {
             return Poll::Ready(Err(node.raised(error, inner)));
         }
         let polled = {
             let _current = Entered::new(&node.base);
             inner.as_mut().as_pin_mut().expect("a scope is not polled again after it has completed").poll(cx)
         };
-        if let Some(error) = node.base.take_raised() {
+        if node.base.has_mail()
+            && let Some(error) = node.base.take_raised()
+        {
             return Poll::Ready(Err(node.raised(error, inner)));
         }
         match polled {

@@ -61,7 +61,8 @@ impl Shared {
     /// Whether the caller is on the thread of the loop.
     #[inline]
     pub(crate) fn is_home(&self) -> bool {
-        crate::current::thread() == self.thread
+        // A thread that has no number yet has zero, which is nobody's.
+        crate::current::with(|current| current.thread.get()) == self.thread
     }
 
     /// The executor, or null when it is gone.

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod cell;
 pub(crate) mod error;
+pub(crate) mod extra;
 pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod join;

@@ -35,6 +35,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
+use std::rc::Rc;
 use std::task::Waker;
 
 use asyncio_context::{Probe, ProbeCell};
@@ -46,9 +47,11 @@ use crate::list::{Linked, Links, List};
 use crate::scope_key::ScopeKey;
 use crate::task::header::{Borrowed, Header, TaskRef};
 
-/// A request for cancellation and the scope it was made of.
+/// A request for cancellation and the scope it was made of. Counted, so that it takes one word where there is none.
 #[derive(Clone)]
-pub(crate) struct Request {
+pub(crate) struct Request(Rc<Made>);
+
+struct Made {
     error: CancelledError,
     /// Compared, never followed.
     origin: *const ScopeBase,
@@ -58,7 +61,19 @@ pub(crate) struct Request {
 
 impl Request {
     pub(super) fn new(error: CancelledError, origin: *const ScopeBase) -> Self {
-        Self { error, origin, serial: current::next_request_serial() }
+        Self(Rc::new(Made { error, origin, serial: current::next_request_serial() }))
+    }
+
+    /// The same request, to be raised with another error if there is one.
+    fn with_error(self, error: Option<CancelledError>) -> Self {
+        match error {
+            Some(error) => Self(Rc::new(Made { error, origin: self.0.origin, serial: self.0.serial })),
+            None => self,
+        }
+    }
+
+    fn into_error(self) -> CancelledError {
+        Rc::try_unwrap(self.0).map_or_else(|shared| shared.error.clone(), |made| made.error)
     }
 }
 
@@ -78,8 +93,11 @@ pub(crate) struct ScopeBase {
     pub(super) mail: Cell<Mail>,
     /// Not polled in a poll in which it had a request: what holds it is alive, but not being awaited.
     stale: Cell<bool>,
+    /// In the place of padding, which would make the compiler copy a new header in two pieces.
+    _full: [u8; 2],
     /// How often it was polled, for the links in `waits`.
     pub(super) polls: Cell<u32>,
+    /// What is in the slot, if its state is not `Empty`.
     request: Cell<Option<Request>>,
     probe: ProbeCell,
 }
@@ -114,22 +132,25 @@ impl Linked for ScopeNode {
 }
 
 impl ScopeBase {
+    #[inline]
     pub(crate) const fn new() -> Self {
+        Self::of_task(ptr::null())
+    }
+
+    /// The root scope of `task`, which contains it.
+    #[inline]
+    pub(crate) const fn of_task(task: *const Header) -> Self {
         Self {
-            task: Cell::new(ptr::null()),
+            task: Cell::new(task),
             children: List::new(),
             waits: List::new(),
             mail: Cell::new(Mail::Empty),
             stale: Cell::new(false),
+            _full: [0; 2],
             polls: Cell::new(0),
             request: Cell::new(None),
             probe: ProbeCell::new(),
         }
-    }
-
-    /// Makes this the root scope of `task`, which contains it.
-    pub(crate) fn set_task(&self, task: *const Header) {
-        self.task.set(task);
     }
 
     pub(crate) fn probe(&self) -> Probe {
@@ -173,7 +194,13 @@ impl ScopeBase {
 
     /// Takes the request that came as a flag.
     pub(crate) fn take_flag(&self) -> Option<CancelledError> {
-        self.take(Mail::Flag).filter(|request| !self.is_heard(request)).map(|request| request.error)
+        self.take(Mail::Flag).filter(|request| !self.is_heard(request)).map(Request::into_error)
+    }
+
+    /// Whether there is anything in the slot.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.mail.get() != Mail::Empty
     }
 
     pub(crate) fn has_flag(&self) -> bool {
@@ -184,23 +211,23 @@ impl ScopeBase {
     pub(crate) fn take_pending(&self) -> Option<CancelledError> {
         let request = self.take(Mail::Pending)?;
         self.note_heard(&request);
-        Some(request.error)
+        Some(request.into_error())
     }
 
     /// Takes what was raised inside during the poll that just ended.
     pub(crate) fn take_raised(&self) -> Option<CancelledError> {
-        self.take(Mail::Raised).map(|request| request.error)
+        self.take(Mail::Raised).map(Request::into_error)
     }
 
     /// Notes that code of the task gets to know of a request: it is used up, wherever else it was delivered.
     pub(crate) fn note_heard(&self, request: &Request) {
         if let Some(task) = self.task() {
-            task.heard.set(request.serial);
+            task.extra_or_new().heard.set(request.0.serial);
         }
     }
 
     fn is_heard(&self, request: &Request) -> bool {
-        self.task().is_some_and(|task| task.heard.get() == request.serial)
+        self.task().is_some_and(|task| task.extra().is_some_and(|extra| extra.heard.get() == request.0.serial))
     }
 
     /// Hands a request over from a scope inside that is going away, unless the task has heard of it elsewhere.
@@ -236,7 +263,7 @@ impl ScopeBase {
                 match unsafe { Link::forward(link, request) } {
                     Forwarded::To(target) => {
                         accepted = true;
-                        forward.push(target, &request.error);
+                        forward.push(target, &request.0.error);
                     }
                     Forwarded::Refused => refused = true,
                     Forwarded::Done(error) => {
@@ -256,8 +283,7 @@ impl ScopeBase {
             } else {
                 // One that went to what is done by now comes first: both are one. And if the task was about to hear that
                 // what it awaits was cancelled, that error is raised, as in CPython.
-                let mut request = earlier.map_or_else(|| request.clone(), |earlier| *earlier);
-                request.error = raised.unwrap_or(request.error);
+                let request = earlier.unwrap_or_else(|| request.clone()).with_error(raised);
                 leaf.make_pending(&request, node, forward);
             }
         });
@@ -296,14 +322,25 @@ impl ScopeBase {
         }
     }
 
+    /// Whether nothing is told here and nothing is below.
+    #[inline]
+    fn is_bare(&self) -> bool {
+        !self.has_mail() && self.children.first().is_null() && self.waits.first().is_null()
+    }
+
     /// Takes the requests out of this part of the tree that were not raised, except what was asked of scopes in `kept`
     /// and below, which goes with them. Several are one.
+    #[inline]
     pub(super) fn take_unheard(&self, kept: Option<&Kept<'_>>) -> Option<Request> {
+        if self.is_bare() { None } else { self.take_unheard_below(kept) }
+    }
+
+    fn take_unheard_below(&self, kept: Option<&Kept<'_>>) -> Option<Request> {
         let mail = self.mail.get();
         let mut found = None;
         if matches!(mail, Mail::Flag | Mail::Pending) {
             found = self.take(mail);
-            if let Some(request) = found.take_if(|request| Kept::has(kept, request.origin)) {
+            if let Some(request) = found.take_if(|request| Kept::has(kept, request.0.origin)) {
                 self.put(mail, request);
             }
         }
@@ -378,7 +415,16 @@ impl ScopeBase {
     }
 
     /// Takes everything out from under this scope: it is over, and what is below may outlive it.
+    #[inline]
     pub(crate) fn orphan(&self) {
+        if !self.is_bare() {
+            self.cut_off();
+        }
+        self.probe.reset();
+    }
+
+    /// Leaves the scope bare.
+    fn cut_off(&self) {
         drop(self.take_unheard(None));
         loop {
             let child = self.children.first();
@@ -395,10 +441,10 @@ impl ScopeBase {
         }
         self.mail.set(Mail::Empty);
         self.request.take();
-        self.probe.reset();
     }
 
     /// Sets the task of this scope and all inside.
+    #[inline]
     pub(super) fn set_tasks(&self, task: *const Header) {
         self.task.set(task);
         self.children.for_each(|child| child.base.set_tasks(task));
@@ -418,12 +464,17 @@ impl ScopeNode {
     }
 
     /// Puts the scope under the one that polls it now, if it is not there already.
+    #[inline]
     pub(super) fn link(self: Pin<&Self>) {
         let parent = current::with(|current| current.scope.get());
         if self.parent.get() == parent && (parent.is_null() || self.links.is_linked()) {
             self.base.stale.set(false);
-            return;
+        } else {
+            self.link_to(parent);
         }
+    }
+
+    fn link_to(self: Pin<&Self>, parent: *const ScopeBase) {
         // SAFETY: the current scope is valid while it is current.
         let parent_base = unsafe { parent.as_ref() };
         if !self.base.task.get().is_null() && parent_base.is_none_or(|base| base.task.get() != self.base.task.get()) {
@@ -443,6 +494,7 @@ impl ScopeNode {
         unsafe { base.children.push_back(ptr::from_ref(self.get_ref())) };
     }
 
+    #[inline]
     pub(super) fn unlink(&self) {
         let parent = self.parent.replace(ptr::null());
         // SAFETY: rule 1: a parent takes its children out before it goes away.
@@ -466,12 +518,16 @@ impl ScopeNode {
 
     /// The scope is over: takes it out of the tree, handing on a request that it did not get to raise. One that was made
     /// of this scope ends with it.
+    #[inline]
     pub(super) fn leave(&self) {
-        let unheard = self.base.take_unheard(None);
-        self.hand_over(unheard.filter(|request| request.origin != &raw const self.base));
+        if !self.base.is_bare() {
+            let unheard = self.base.take_unheard(None);
+            self.hand_over(unheard.filter(|request| request.0.origin != &raw const self.base));
+            self.base.cut_off();
+        }
         self.unlink();
-        self.base.orphan();
-        self.base.set_tasks(ptr::null());
+        self.base.probe.reset();
+        self.base.task.set(ptr::null());
         if let Some(key) = self.key.take() {
             key.revoke();
         }

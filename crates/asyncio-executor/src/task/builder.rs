@@ -78,10 +78,9 @@ impl TaskBuilder {
         location: &'static Location<'static>,
         error: CancelledError,
     ) -> Task<T> {
-        let parts =
-            Parts { shared: &inner.shared, references: 2, queued: false, location, context: None, name: self.name };
+        let parts = Parts { shared: &inner.shared, queued: false, location };
         // SAFETY: `'static`.
-        let header = unsafe { cell::allocate(std::future::pending::<T>(), parts) };
+        let header = unsafe { cell::allocate(&inner.pool, std::future::pending::<T>(), parts) };
         // SAFETY: the handle's reference.
         let task = unsafe { TaskRef::from_raw(header) };
         inner.adopt(&task);
@@ -124,27 +123,24 @@ impl TaskBuilder {
         // A task that is made before its loop runs finds none to start in, whatever the factory says.
         let runs = current::with(|current| ptr::eq(current.executor.get(), inner));
         let eager = may_start && runs && this.eager_start.unwrap_or(false);
-        let parts = Parts {
-            shared: &inner.shared,
-            // The alive reference, the handle, and the one in the queue.
-            references: if eager { 2 } else { 3 },
-            queued: !eager,
-            location,
-            context: this.context.or_else(context_var::inherited),
-            name: this.name,
-        };
+        let parts = Parts { shared: &inner.shared, queued: !eager, location };
         // SAFETY: by the caller's promise.
-        let header = unsafe { cell::allocate(future, parts) };
+        let header = unsafe { cell::allocate(&inner.pool, future, parts) };
         // SAFETY: the handle's reference.
         let task = unsafe { TaskRef::from_raw(header) };
         inner.adopt(&task);
+        let context = this.context.or_else(context_var::inherited);
+        if context.is_some() || this.name.is_some() {
+            let extra = task.extra_or_new();
+            extra.context.set(context);
+            extra.name.set(this.name);
+        }
         if eager {
             let _enter = inner.enter();
             let _hold = inner.hold_steps();
             step::step(&task);
         } else {
-            // SAFETY: the node is the first field of the header, and comes with the third reference.
-            unsafe { inner.ready.push(header.cast()) };
+            task.push(inner);
         }
         Task::new(task)
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::cancel::CancelledError;
-use crate::context_var::Context as Vars;
+use crate::pool::{self, Pool};
 use crate::ready::{Entry, Node, NodeVTable};
 use crate::shared::Shared;
 use crate::task::error::{InvalidStateError, TaskError, panic_message};
@@ -46,8 +46,8 @@ pub(crate) struct VTable {
     pub(crate) peek: unsafe fn(NonNull<Header>) -> *const (),
     /// Drops the output, and returns the payload if it is a panic.
     pub(crate) discard_output: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
-    /// Frees the allocation. The stage is empty.
-    pub(crate) dealloc: unsafe fn(NonNull<Header>),
+    /// Frees the allocation, whose memory goes to the pool if there is one. The stage is empty.
+    pub(crate) dealloc: unsafe fn(NonNull<Header>, Option<&Pool>),
 }
 
 enum Stage<F: Future> {
@@ -66,28 +66,30 @@ struct Cell<F: Future> {
 /// What a task is made with, beside its future.
 pub(crate) struct Parts<'a> {
     pub(crate) shared: &'a Arc<Shared>,
-    pub(crate) references: u32,
     pub(crate) queued: bool,
     pub(crate) location: &'static Location<'static>,
-    pub(crate) context: Option<Vars>,
-    pub(crate) name: Option<Box<str>>,
 }
 
-/// Allocates a task. The caller gets `parts.references` references.
+/// Allocates a task. The caller gets two references: the alive one, and one for the handle.
 ///
 /// # Safety
 ///
 /// The future is dropped before what it borrows.
-pub(crate) unsafe fn allocate<F: Future>(future: F, parts: Parts<'_>) -> NonNull<Header> {
-    let Parts { shared, references, queued, location, context, name } = parts;
-    // SAFETY: the table of a `Cell<F>`.
-    let header = unsafe { Header::new(table::<F>(), shared, references, queued, location, context, name) };
-    let cell = Box::new(Cell { header, stage: UnsafeCell::new(Stage::Future(future)) });
-    let header: NonNull<Header> = NonNull::from(Box::leak(cell)).cast();
-    // SAFETY: just allocated.
-    let root = unsafe { &header.as_ref().scope };
-    root.set_task(header.as_ptr());
-    header
+pub(crate) unsafe fn allocate<F: Future>(pool: &Pool, future: F, parts: Parts<'_>) -> NonNull<Header> {
+    let Parts { shared, queued, location } = parts;
+    // Allocated first and filled in its place: neither the future nor the header is copied.
+    let cell: *mut Cell<F> = Box::into_raw(pool.take::<Cell<F>>()).cast();
+    // SAFETY: a field of the allocation.
+    let stage = unsafe { &raw mut (*cell).stage };
+    // SAFETY: valid for writes, and nothing is there yet.
+    unsafe { stage.write(UnsafeCell::new(Stage::Future(future))) };
+    // SAFETY: a box is never null.
+    let at = unsafe { NonNull::new_unchecked(cell) }.cast::<Header>();
+    // SAFETY: the table of a `Cell<F>`, whose first field this is.
+    let header = unsafe { Header::new(at, table::<F>(), shared, queued, location) };
+    // SAFETY: as for the stage.
+    unsafe { at.write(header) };
+    at
 }
 
 fn table<F: Future>() -> &'static VTable {
@@ -109,21 +111,24 @@ fn table<F: Future>() -> &'static VTable {
 
 /// # Safety
 ///
-/// The node is that of a task and comes with a reference.
+/// The node is that of a task, and was in the queue.
 unsafe fn run(node: NonNull<Node>) {
-    // SAFETY: by the caller's promise.
-    step::run(unsafe { TaskRef::from_raw(node.cast()) });
+    // SAFETY: the alive reference is there while the node is in the queue, and no longer used once it is given back.
+    let task = unsafe { TaskRef::borrow(node.cast()) };
+    step::run(&task);
 }
 
 /// # Safety
 ///
 /// As for `run`.
 unsafe fn discard(node: NonNull<Node>) {
-    // SAFETY: by the caller's promise.
-    let task = unsafe { TaskRef::from_raw(node.cast()) };
+    // SAFETY: as in `run`.
+    let task = unsafe { TaskRef::borrow(node.cast()) };
     task.state.transition_from_queue();
     if task.is_done() {
         step::discard_notices(&task);
+        // SAFETY: it has just left the queue, so `complete` has left the alive reference to this entry.
+        unsafe { task.release_alive() };
     }
 }
 
@@ -267,8 +272,8 @@ pub(crate) unsafe fn take_output<T>(task: &TaskRef) -> Result<T, TaskError> {
 /// # Safety
 ///
 /// No reference is left.
-unsafe fn dealloc<F: Future>(header: NonNull<Header>) {
+unsafe fn dealloc<F: Future>(header: NonNull<Header>, pool: Option<&Pool>) {
     let cell: NonNull<Cell<F>> = header.cast();
     // SAFETY: allocated as a box, and nobody refers to it any more.
-    drop(unsafe { Box::from_raw(cell.as_ptr()) });
+    unsafe { pool::free(pool, cell) };
 }

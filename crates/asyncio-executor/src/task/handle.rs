@@ -88,7 +88,7 @@ impl<T> Task<T> {
     /// Waits for the outcome, whatever it is.
     pub fn join(self) -> Join<T> {
         // What was passed on by an earlier wait, by reference, is no matter of this one.
-        self.task.link.detach();
+        self.detach();
         Join::new(self)
     }
 
@@ -108,20 +108,28 @@ impl<T> Task<T> {
 
     /// The outcome, if the task is done and it has not been taken.
     pub fn try_result(&mut self) -> Option<Result<T, TaskError>> {
-        self.task.link.detach();
+        self.detach();
         join::take(&self.task)
+    }
+
+    /// Ends a wait through this handle.
+    #[inline]
+    fn detach(&self) {
+        if let Some(extra) = self.task.extra() {
+            extra.link.detach();
+        }
     }
 
     /// Waits as `Join` does: `forwarded` says whether a request for cancellation was passed on by this wait.
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T, TaskError>, bool)> {
         if self.task.is_done() {
-            let forwarded = self.task.link.finish();
-            let outcome = self.try_result().unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
+            let forwarded = self.task.extra().is_some_and(|extra| extra.link.finish());
+            let outcome = join::take(&self.task).unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
             return Poll::Ready((outcome, forwarded));
         }
         assert_awaitable(&self.task);
-        self.task.done.set_awaiter(0, cx.waker());
-        join::attach(&self.task, cx.waker());
+        self.task.extra_or_new().done.set_awaiter(0, cx.waker());
+        self.task.attach(cx.waker());
         report_wait(&AWAIT_TASK, None);
         Poll::Pending
     }
@@ -161,6 +169,7 @@ impl<T> Task<T> {
 }
 
 /// Panics if the current task cannot await `task`, which is not done.
+#[inline]
 pub(crate) fn assert_awaitable(task: &TaskRef) {
     let (current, executor) = current::with(|current| (current.task.get(), current.executor.get()));
     assert!(
@@ -312,14 +321,14 @@ impl TaskHandle {
                 callback::schedule(home, None, location, call);
             }
         } else {
-            self.0.done.push(Waiter::Callback(id, Box::new(call)));
+            self.0.extra_or_new().done.push(Waiter::Callback(id, Box::new(call)));
         }
         id
     }
 
     /// As [`Task::remove_done_callback`].
     pub fn remove_done_callback(&self, id: CallbackId) -> bool {
-        !self.done() && self.0.done.remove_callback(id)
+        !self.done() && self.0.extra().is_some_and(|extra| extra.done.remove_callback(id))
     }
 
     /// Tells `watcher` when the task is done, with `index`. For combinators. If it is done already, the notice is
@@ -336,14 +345,14 @@ impl TaskHandle {
                 callback::schedule(home, None, self.0.location, move || watcher.finished(index));
             }
         } else {
-            self.0.done.push(Waiter::Watch(watcher, index));
+            self.0.extra_or_new().done.push(Waiter::Watch(watcher, index));
         }
     }
 
     /// Undoes [`TaskHandle::watch`], all registrations of `watcher`, unless the notice is on its way.
     pub fn unwatch(&self, watcher: &Rc<dyn Watcher>) {
-        if !self.done() {
-            self.0.done.remove_watcher(watcher);
+        if let Some(extra) = self.0.extra().filter(|_| !self.done()) {
+            extra.done.remove_watcher(watcher);
         }
     }
 
@@ -386,7 +395,7 @@ impl TaskHandle {
     /// is done.
     #[must_use]
     pub fn awaited_by(&self) -> Vec<TaskHandle> {
-        self.0.done.awaiters()
+        self.0.extra().map_or_else(Vec::new, |extra| extra.done.awaiters())
     }
 
     /// What a waker of a task wakes; `None` if it is another kind of waker, or of a task of another thread's loop. For
@@ -468,12 +477,12 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.task.link.detach();
+        self.detach();
         self.task.state.drop_handle();
         if self.task.is_done() {
             step::told(&self.task);
-        } else {
-            self.task.done.remove_awaiter(0);
+        } else if let Some(extra) = self.task.extra() {
+            extra.done.remove_awaiter(0);
         }
     }
 }

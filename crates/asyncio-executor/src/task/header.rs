@@ -8,13 +8,13 @@
 //!
 //! 1. A `TaskRef` exists on the owner's thread only (it is `!Send`); it owns one reference; so the header it derefs to
 //!    is alive. Its pointer was made from the whole allocation.
-//! 2. Until it is done, a task is kept alive by a reference of its executor's (the *alive* reference), given back by
-//!    `complete`.
+//! 2. A task that is not done, or whose entry is in the ready queue, is kept alive by one reference (the *alive*
+//!    reference). It is given back when both are over: by `complete`, or else by the entry of a task that is done.
 //! 3. Fields other than `life` are touched on the owner's thread only. When another thread frees the allocation, it is
 //!    merged, so it is done: the scope has been orphaned (its probe's slot is given back, its slots are empty), the
 //!    context is gone (at the end; that of a panic with the outcome, or when the executor closes) and is not made again,
-//!    so are the waiters (run, or dropped with the queue) and the stage (taken,
-//!    or dropped with the `Task<T>`), and the link is detached. What is left is plain data and the name.
+//!    so are the waiters (run, or dropped with the queue) and the stage (taken, or dropped with the `Task<T>`), and the
+//!    link is detached. What is left is plain data and, in a box, the name.
 //! 4. The allocation is a member of its executor's list until it is merged or freed by the owner. So the executor can
 //!    merge all that is left when it closes.
 
@@ -23,25 +23,27 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Waker;
 
-use asyncio_context::Wait;
+use asyncio_context::WaitCell;
 
 use crate::awaitee::{Forward, Link};
 use crate::cancel::CancelledError;
 use crate::context_var::Context;
 use crate::current;
-use crate::done::DoneList;
 use crate::executor::Inner;
 use crate::life::{Fate, Life};
 use crate::list::{Linked, Links};
+use crate::pool;
 use crate::ready::Node;
 use crate::scope::tree::ScopeBase;
 use crate::shared::Shared;
 use crate::task::cell::VTable;
+use crate::task::extra::Extra;
 use crate::task::state::State;
+use crate::task::waker;
 
 /// What a task is, whatever its future.
 #[repr(C)]
@@ -52,18 +54,13 @@ pub(crate) struct Header {
     pub(crate) shared: NonNull<Shared>,
     pub(crate) state: State,
     cancelling: Cell<u32>,
-    /// The last request that code of the task got to know of.
-    pub(crate) heard: Cell<u32>,
     pub(crate) all: Links<Header>,
     pub(crate) id: u64,
     pub(crate) location: &'static Location<'static>,
     pub(crate) scope: ScopeBase,
-    /// Who awaits this task through its `Task<T>`: the link in that scope's list.
-    pub(crate) link: Link,
-    pub(crate) done: DoneList,
-    pub(crate) context: Cell<Option<Context>>,
-    name: Cell<Option<Box<str>>>,
-    pub(crate) wait: Cell<Option<Wait>>,
+    /// What only some tasks need; null until it is needed. Owned: see `extra.rs`.
+    extra: Cell<*mut Extra>,
+    pub(crate) wait: WaitCell,
 }
 
 impl Linked for Header {
@@ -75,34 +72,29 @@ impl Linked for Header {
 impl Header {
     /// # Safety
     ///
-    /// `vtable` is that of the allocation that the header is going to be in.
+    /// `vtable` is that of the allocation that the header is going to be in, and `at` points to all of that.
+    #[inline]
     pub(crate) unsafe fn new(
+        at: NonNull<Self>,
         vtable: &'static VTable,
         shared: &Arc<Shared>,
-        references: u32,
         queued: bool,
         location: &'static Location<'static>,
-        context: Option<Context>,
-        name: Option<Box<str>>,
     ) -> Self {
         Self {
             // SAFETY: static; `vtable` fits the allocation by the caller's promise. The pointer is to the whole table.
             node: unsafe { Node::new(std::ptr::from_ref(vtable).cast()) },
-            life: Life::new(references),
+            life: Life::new(2),
             // From `as_ptr`, so that the count can be reached through it.
             shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc is never null"),
             state: State::new(queued),
             cancelling: Cell::new(0),
-            heard: Cell::new(0),
             all: Links::new(),
             id: current::next_task_id(),
             location,
-            scope: ScopeBase::new(),
-            link: Link::of_task(),
-            done: DoneList::new(),
-            context: Cell::new(context),
-            name: Cell::new(name),
-            wait: Cell::new(None),
+            scope: ScopeBase::of_task(at.as_ptr()),
+            extra: Cell::new(ptr::null_mut()),
+            wait: WaitCell::new(),
         }
     }
 
@@ -124,24 +116,21 @@ impl Header {
         unsafe { self.shared().home().as_ref() }
     }
 
+    /// What only some tasks have, if this one does.
+    #[inline]
+    pub(crate) fn extra(&self) -> Option<&Extra> {
+        // SAFETY: null, or a box that is freed with this header (`extra.rs`, rule 1).
+        unsafe { self.extra.get().as_ref() }
+    }
+
     pub(crate) fn name(&self) -> String {
-        let name = self.name.take();
+        let slot = self.extra().map(|extra| &extra.name);
+        let name = slot.and_then(Cell::take);
         let text = name.as_deref().map_or_else(|| format!("Task-{}", self.id), str::to_owned);
-        self.name.set(name);
+        if let Some(slot) = slot {
+            slot.set(name);
+        }
         text
-    }
-
-    pub(crate) fn set_name(&self, name: &str) {
-        self.name.set(Some(name.into()));
-    }
-
-    /// The context that the task runs in. A task that is done gets none: see rule 3.
-    pub(crate) fn vars(&self) -> Context {
-        let kept = self.context.take();
-        let context = kept.clone().unwrap_or_default();
-        let keep = if self.state.is_done() { kept } else { Some(context.clone()) };
-        self.context.set(keep);
-        context
     }
 
     pub(crate) fn cancelling(&self) -> u32 {
@@ -170,8 +159,9 @@ impl Header {
     }
 
     /// Whether `waker` is this task's own.
+    #[inline]
     pub(crate) fn is_waker(&self, waker: &Waker) -> bool {
-        waker.data() == std::ptr::from_ref(self).cast()
+        waker::is_of(waker, self)
     }
 }
 
@@ -209,11 +199,6 @@ impl TaskRef {
         Self(header)
     }
 
-    /// Gives the reference to the caller.
-    pub(crate) fn into_raw(self) -> NonNull<Header> {
-        ManuallyDrop::new(self).0
-    }
-
     pub(crate) fn as_ptr(&self) -> NonNull<Header> {
         self.0
     }
@@ -231,15 +216,51 @@ impl TaskRef {
     ///
     /// # Safety
     ///
-    /// `link` is the field of a live header, and was made from a pointer to its whole allocation.
+    /// `link` is the one of a task, from a scope's list.
     pub(crate) unsafe fn of_link(link: *const Link) -> Self {
-        // SAFETY: inside the allocation by the caller's promise.
-        let header = unsafe { link.byte_sub(std::mem::offset_of!(Header, link)) }.cast::<Header>().cast_mut();
-        // SAFETY: inside an allocation, so not null.
+        // SAFETY: by the caller's promise.
+        let header = unsafe { Extra::task_of(link) }.cast_mut();
+        // SAFETY: a task that has an `Extra` is what that points to.
         let header = unsafe { NonNull::new_unchecked(header) };
         // SAFETY: a link is attached while its `Task<T>` holds a reference.
         let task = unsafe { Self::borrow(header) };
         (*task).clone()
+    }
+
+    /// What only some tasks have; this one from now on.
+    #[inline]
+    pub(crate) fn extra_or_new(&self) -> &Extra {
+        if self.extra.get().is_null() {
+            let memory = self.home().map_or_else(Box::new_uninit, |home| home.pool.take());
+            self.extra.set(Box::into_raw(Box::write(memory, Extra::new(self.0.as_ptr()))));
+        }
+        // SAFETY: just made, if it was not there; see `extra`.
+        unsafe { &*self.extra.get() }
+    }
+
+    /// Says that the current scope waits for the task, through its link, with `waker`.
+    pub(crate) fn attach(&self, waker: &Waker) {
+        let _ = self.extra_or_new();
+        // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped; and
+        // the pointer, to the first field, is the one to all of the box.
+        unsafe { Link::attach(self.extra.get().cast_const().cast(), Some(waker)) };
+    }
+
+    pub(crate) fn set_name(&self, name: &str) {
+        self.extra_or_new().name.set(Some(name.into()));
+    }
+
+    /// The context that the task runs in. A task that is done gets none: see rule 3.
+    pub(crate) fn vars(&self) -> Context {
+        if let Some(context) = self.extra().and_then(|extra| extra.context.take()) {
+            self.extra_or_new().context.set(Some(context.clone()));
+            return context;
+        }
+        let context = Context::default();
+        if !self.state.is_done() {
+            self.extra_or_new().context.set(Some(context.clone()));
+        }
+        context
     }
 
     /// The task around a `Life` from the inbox.
@@ -257,23 +278,30 @@ impl TaskRef {
     /// Puts the task into the ready queue, unless it is there or done or its executor is gone.
     #[inline]
     pub(crate) fn schedule(&self) {
-        if self.state.transition_to_queued() {
-            self.push();
+        // A task that is not done has a loop.
+        if self.state.transition_to_queued()
+            && let Some(home) = self.home()
+        {
+            self.push(home);
         }
     }
 
-    /// Pushes the node with a reference of its own. The state says `QUEUED` already.
-    pub(crate) fn push(&self) {
-        match self.home() {
-            Some(home) => {
-                let node = self.clone().into_raw().cast::<Node>();
-                // SAFETY: the node is the first field, it comes with a reference, and it was in no queue: the caller
-                // made the transition.
-                unsafe { home.ready.push(node) };
-            }
-            // Only a task that is done outlives its loop.
-            None => self.state.transition_from_queue(),
-        }
+    /// Pushes the node. The state says `QUEUED` already, so the alive reference stays until the entry is gone.
+    #[inline]
+    pub(crate) fn push(&self, home: &Inner) {
+        // SAFETY: the node is the first field, it is kept alive by rule 2, and it was in no queue: the caller made the
+        // transition.
+        unsafe { home.ready.push(self.0.cast::<Node>()) };
+    }
+
+    /// Gives the alive reference back.
+    ///
+    /// # Safety
+    ///
+    /// The task is done and in no queue, and nobody has given it back before. The caller does not use the task again.
+    pub(crate) unsafe fn release_alive(&self) {
+        debug_assert!(self.is_done() && !self.state.is_queued());
+        drop(Self(self.0));
     }
 
     /// A request was delivered to one of the scopes: the next step raises it.
@@ -322,12 +350,18 @@ impl TaskRef {
     #[cold]
     pub(crate) unsafe fn free(&self) {
         let merged = self.life.is_merged();
-        if !merged && let Some(home) = self.home() {
+        let home = if merged { None } else { self.home() };
+        if let Some(home) = home {
             home.forget(self);
         }
-        let shared = self.shared;
-        // SAFETY: no reference is left, and it is in no list: merging took it out, or the line above did.
-        unsafe { (self.vtable().dealloc)(self.0) };
+        let pool = home.map(|home| &home.pool);
+        let (shared, extra) = (self.shared, self.extra.get());
+        if let Some(extra) = NonNull::new(extra) {
+            // SAFETY: `extra_or_new` got it from a box, and nobody else frees it.
+            unsafe { pool::free(pool, extra) };
+        }
+        // SAFETY: no reference is left, and it is in no list: merging took it out, or the lines above did.
+        unsafe { (self.vtable().dealloc)(self.0, pool) };
         if merged {
             // SAFETY: counted when it was merged.
             unsafe { release_shared(shared) };

@@ -3,9 +3,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use crate::awaitee::Link;
 use crate::scope;
 use crate::task::cell;
 use crate::task::error::TaskError;
@@ -41,14 +40,6 @@ impl<T: 'static, E: 'static> Task<Result<T, E>> {
         let task = self.task().clone();
         move || is_err::<T, E>(&task)
     }
-}
-
-/// Says that the current scope waits for the task, through the link in the task's header, with `waker`.
-pub(crate) fn attach(task: &TaskRef, waker: &Waker) {
-    // SAFETY: the caller's reference keeps the header alive.
-    let link = unsafe { &raw const (*task.as_ptr().as_ptr()).link };
-    // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped.
-    unsafe { Link::attach(link, Some(waker)) };
 }
 
 /// Waits for a task and gives its outcome as a `Result`: see [`Task::join`].

@@ -143,7 +143,7 @@ impl<T: Clone> Future for SharedTask<T> {
             None => {
                 let this = &mut *self;
                 assert_awaitable(this.task());
-                this.task().done.set_awaiter(this.key, cx.waker());
+                this.task().extra_or_new().done.set_awaiter(this.key, cx.waker());
                 let awaitee = &this.inner.awaitee;
                 this.link.get_or_insert_with(|| AwaitLink::new(awaitee.clone())).attach_with(cx.waker());
                 report_wait(&AWAIT_SHARED, None);
@@ -173,8 +173,11 @@ impl<T> Clone for SharedTask<T> {
 
 impl<T> Drop for SharedTask<T> {
     fn drop(&mut self) {
-        if self.link.is_some() && !self.inner.awaitee.handle.done() {
-            self.task().done.remove_awaiter(self.key);
+        if self.link.is_some()
+            && !self.inner.awaitee.handle.done()
+            && let Some(extra) = self.task().extra()
+        {
+            extra.done.remove_awaiter(self.key);
         }
     }
 }

@@ -166,6 +166,11 @@ impl State {
         self.set(FLAGGED);
     }
 
+    #[inline]
+    pub(crate) fn is_flagged(&self) -> bool {
+        self.has(FLAGGED)
+    }
+
     #[must_use]
     pub(crate) fn take_flagged(&self) -> bool {
         self.clear(FLAGGED)
@@ -184,8 +189,10 @@ impl State {
         self.clear(HANDLE);
     }
 
-    pub(crate) fn has_handle(&self) -> bool {
-        self.has(HANDLE)
+    /// Whether there is an outcome that nobody can take, or look at when told of the end.
+    #[inline]
+    pub(crate) fn is_outcome_lost(&self) -> bool {
+        !self.has(HANDLE | TELLING | QUEUED | TAKEN)
     }
 
     /// Whether the outcome is there to be taken by the caller, who is the first.
@@ -195,11 +202,6 @@ impl State {
             self.set(TAKEN);
             true
         }
-    }
-
-    /// Whether somebody who is to be told has not run yet and may look at the outcome.
-    pub(crate) fn is_telling(&self) -> bool {
-        self.has(TELLING | QUEUED)
     }
 
     pub(crate) fn set_telling(&self) {

@@ -16,9 +16,11 @@ use crate::cancel::CancelledError;
 use crate::contain::{Payload, contain, drop_contained, drop_payload, wake};
 use crate::current;
 use crate::done::Waiter;
+use crate::executor::Inner;
 use crate::fault::Fault;
 use crate::scope::{Entered, NoScope};
 use crate::task::error::TaskError;
+use crate::task::extra::Extra;
 use crate::task::handle::TaskHandle;
 use crate::task::header::{Header, TaskRef};
 use crate::task::state::{Attention, End};
@@ -41,16 +43,12 @@ impl Drop for Current {
 
 /// Runs an entry of the ready queue: a step, or the done-callbacks of a task that has ended.
 #[inline]
-pub(crate) fn run(task: TaskRef) {
-    if task.is_done() {
-        task.state.transition_from_queue();
-        notify(&task);
-    } else {
-        step(&task);
-    }
+pub(crate) fn run(task: &TaskRef) {
+    if task.is_done() { notify(task) } else { step(task) }
 }
 
 /// One step.
+#[inline]
 pub(crate) fn step(task: &TaskRef) {
     let first = task.state.transition_to_running();
     let end = {
@@ -60,7 +58,7 @@ pub(crate) fn step(task: &TaskRef) {
     match end {
         Some(end) => complete(task, end),
         None => {
-            task.wait.set(take_wait());
+            task.wait.take_report();
             if let Some(attention) = task.state.transition_to_suspended() {
                 suspend(task, attention);
             }
@@ -71,22 +69,31 @@ pub(crate) fn step(task: &TaskRef) {
 /// Raises what is to be raised in the task itself, or else polls it.
 #[inline]
 fn advance(task: &TaskRef, first: bool) -> Option<End> {
+    if (task.scope.has_mail() || task.state.is_flagged())
+        && let Some(error) = take_request(task, first)
+    {
+        return Some(raise(task, error));
+    }
+    poll(task)
+}
+
+/// What is to be raised in the task itself instead of a step, after what is still a flag has been delivered.
+#[cold]
+fn take_request(task: &TaskRef, first: bool) -> Option<CancelledError> {
     if first {
         if let Some(error) = task.scope.take_flag() {
-            return Some(raise(task, error));
+            return Some(error);
         }
     } else if task.state.take_flagged() {
         let mut forward = Forward::new();
         task.scope.deliver_flags(None, &mut forward);
         forward.run();
     }
-    match task.scope.take_pending() {
-        Some(error) => Some(raise(task, error)),
-        None => poll(task),
-    }
+    task.scope.take_pending()
 }
 
 /// Polls the future once.
+#[inline]
 fn poll(task: &TaskRef) -> Option<End> {
     let waker = waker::borrow(task);
     let mut cx = Context::from_waker(&waker);
@@ -100,20 +107,24 @@ fn poll(task: &TaskRef) -> Option<End> {
         Ok(ready) => ready,
         Err(payload) => return Some(fail(task, payload)),
     };
-    if let Some(error) = task.scope.take_raised() {
+    if task.scope.has_mail()
+        && let Some(error) = take_outcome(task, ready)
+    {
         return Some(raise(task, error));
     }
-    if !ready {
-        return None;
-    }
-    // A request that came during this last step: the value is dropped.
-    match task.scope.take_flag() {
-        Some(error) => Some(raise(task, error)),
-        None => Some(End::Value),
-    }
+    ready.then_some(End::Value)
+}
+
+/// What was raised in the task during the poll that has just ended; or a request that came while it was `ready`, which
+/// drops the value.
+#[cold]
+fn take_outcome(task: &TaskRef, ready: bool) -> Option<CancelledError> {
+    let raised = task.scope.take_raised();
+    if raised.is_none() && ready { task.scope.take_flag() } else { raised }
 }
 
 /// Ends the task cancelled, dropping its future or value. A panic of a destructor wins.
+#[cold]
 fn raise(task: &TaskRef, error: CancelledError) -> End {
     // The scope of whoever started or ends this task is not the place for what its destructors do.
     let _scope = NoScope::new();
@@ -129,6 +140,7 @@ fn raise(task: &TaskRef, error: CancelledError) -> End {
 }
 
 /// Ends the task with a panic. A second panic, of a destructor, is dropped: the first one tells more.
+#[cold]
 fn fail(task: &TaskRef, payload: Payload) -> End {
     let _scope = NoScope::new();
     // SAFETY: see the header of this file.
@@ -163,38 +175,42 @@ fn suspend(task: &TaskRef, attention: Attention) {
 pub(crate) fn complete(task: &TaskRef, end: End) {
     task.state.transition_to_done(end);
     task.scope.orphan();
-    task.wait.set(None);
+    task.wait.clear();
     if end != End::Panicked {
         drop_context(task);
     }
     if let Some(home) = task.home() {
         home.ended();
     }
-    match task.done.take_only() {
-        None => dispatch(task),
-        Some(Waiter::Awaiter(_, waker)) => wake(waker),
-        Some(waiter) => {
-            queue_notices(task, std::iter::once(waiter), &mut Notices::default());
+    if let Some(extra) = task.extra() {
+        // Most often there is one, and an awaiter.
+        match extra.done.take_only() {
+            None => dispatch(task, extra),
+            Some(Waiter::Awaiter(_, waker)) => wake(waker),
+            Some(waiter) => queue_notices(task, std::iter::once(waiter), &mut Notices::default()),
         }
     }
     told(task);
-    // SAFETY: the alive reference, which is given back exactly here.
-    drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
+    if !task.state.is_queued() {
+        // SAFETY: done and not in the queue; and from now on it will not be put there. The callers are at their end.
+        unsafe { task.release_alive() };
+    }
 }
 
 /// Drops the context of a task that is done. That of a panic is kept as long as the panic may have to be reported, which
 /// is done in it: until the outcome is taken.
+#[inline]
 pub(crate) fn drop_context(task: &TaskRef) {
-    if let Some(context) = task.context.take() {
+    if let Some(context) = task.extra().and_then(|extra| extra.context.take()) {
         drop_contained(context);
     }
 }
 
 /// Wakes awaiters and queues watchers and callbacks, in order. A run of those shares one entry of the ready queue.
-fn dispatch(task: &TaskRef) {
+fn dispatch(task: &TaskRef, extra: &Extra) {
     let mut notices = Notices::default();
     let mut run = Vec::new();
-    for waiter in task.done.take() {
+    for waiter in extra.done.take() {
         match waiter {
             Waiter::Awaiter(_, waker) => {
                 queue_notices(task, run.drain(..), &mut notices);
@@ -224,14 +240,16 @@ impl Drop for Telling {
 }
 
 /// Drops an outcome that nobody can take, once all who were to be told of the end have been.
+#[inline]
 pub(crate) fn told(task: &TaskRef) {
-    if !task.state.has_handle() && !task.state.is_telling() && !task.state.is_queued() {
+    if task.state.is_outcome_lost() {
         discard_output(task);
     }
 }
 
 /// Queues watchers and callbacks of a task that has just ended: in the task's own entry of the ready queue, which needs
 /// no allocation, the first time, unless it is still there for a step that will not take place.
+#[inline]
 fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>, notices: &mut Notices) {
     if waiters.len() == 0 {
         return;
@@ -243,24 +261,38 @@ fn queue_notices(task: &TaskRef, waiters: impl ExactSizeIterator<Item = Waiter>,
     };
     if !notices.own_entry_used && task.state.transition_to_notifying() {
         notices.own_entry_used = true;
-        waiters.for_each(|waiter| task.done.push(waiter));
-        task.push();
+        let done = &task.extra_or_new().done;
+        waiters.for_each(|waiter| done.push(waiter));
+        task.push(home);
     } else {
-        task.state.set_telling();
-        let telling = notices.others.get_or_insert_with(|| Rc::new(Telling(task.clone()))).clone();
-        let waiters: Vec<Waiter> = waiters.collect();
-        callback::schedule(home, None, task.location, move || {
-            waiters.into_iter().for_each(run_waiter);
-            drop(telling);
-        });
+        queue_apart(task, home, waiters.collect(), notices);
     }
 }
 
+/// Queues watchers and callbacks in another entry than the task's own.
+#[cold]
+fn queue_apart(task: &TaskRef, home: &Inner, waiters: Vec<Waiter>, notices: &mut Notices) {
+    task.state.set_telling();
+    let telling = notices.others.get_or_insert_with(|| Rc::new(Telling(task.clone()))).clone();
+    callback::schedule(home, None, task.location, move || {
+        waiters.into_iter().for_each(run_waiter);
+        drop(telling);
+    });
+}
+
+/// Runs the done-callbacks of a task that was in the queue when it had ended.
+#[inline(never)]
 fn notify(task: &TaskRef) {
-    for waiter in task.done.take() {
-        run_waiter(waiter);
+    task.state.transition_from_queue();
+    if let Some(extra) = task.extra() {
+        match extra.done.take_only() {
+            Some(waiter) => run_waiter(waiter),
+            None => extra.done.take().for_each(run_waiter),
+        }
     }
     told(task);
+    // SAFETY: it has just left the queue, so `complete` has left the alive reference to this entry.
+    unsafe { task.release_alive() };
 }
 
 /// Runs a watcher or callback. A panic goes to the executor's reporter, not to those who come after.
@@ -315,7 +347,7 @@ pub(crate) fn discard_output(task: &TaskRef) {
 /// Drops the watchers and callbacks of a task that is done, and then its output if nobody can take it, because its entry
 /// of the queue will not run: they must not be left for another thread that frees the allocation.
 pub(crate) fn discard_notices(task: &TaskRef) {
-    for waiter in task.done.take() {
+    for waiter in task.extra().into_iter().flat_map(|extra| extra.done.take()) {
         drop_contained(waiter);
     }
     told(task);

@@ -46,11 +46,18 @@ pub(crate) fn task_of(waker: &Waker) -> Option<TaskRef> {
     Some(task.clone())
 }
 
+/// Whether a waker is that of the task with this header.
+#[inline]
+pub(crate) fn is_of(waker: &Waker, task: &Header) -> bool {
+    waker.data() == std::ptr::from_ref(task).cast() && std::ptr::eq(waker.vtable(), &VTABLE)
+}
+
 /// The header that a waker points to.
 ///
 /// # Safety
 ///
 /// `data` is that of a waker of this table, with a reference that outlives `'a`.
+#[inline]
 unsafe fn header<'a>(data: *const ()) -> &'a Header {
     // SAFETY: by the caller's promise.
     unsafe { &*data.cast::<Header>() }
@@ -71,6 +78,7 @@ unsafe fn life(data: *const ()) -> *const Life {
 /// # Safety
 ///
 /// As for [`header`].
+#[inline]
 unsafe fn at_home<'a>(data: *const ()) -> Option<Borrowed<'a>> {
     // SAFETY: by the caller's promise.
     let header = unsafe { header(data) };
@@ -81,6 +89,7 @@ unsafe fn at_home<'a>(data: *const ()) -> Option<Borrowed<'a>> {
 /// # Safety
 ///
 /// As for [`header`], on the owner's thread.
+#[inline]
 unsafe fn borrowed<'a>(data: *const ()) -> Borrowed<'a> {
     // SAFETY: a waker's data is never null.
     let task = unsafe { NonNull::new_unchecked(data.cast_mut().cast::<Header>()) };
@@ -101,6 +110,13 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 
 /// # Safety: the contract of `RawWakerVTable`.
 unsafe fn wake(data: *const ()) {
+    // SAFETY: called on a live waker.
+    if let Some(task) = unsafe { at_home(data) } {
+        task.schedule();
+        // SAFETY: the waker's reference is used up here.
+        drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
+        return;
+    }
     // SAFETY: called on a live waker.
     unsafe { wake_by_ref(data) };
     // SAFETY: called on a live waker, which is used up.
