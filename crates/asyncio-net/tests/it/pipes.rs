@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use asyncio_net::{connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe};
 
-use crate::support::{Recorder, record_faults, run, run_without_leak, turns, until};
+use crate::support::{Recorder, record_faults, reset_on_close, run, run_without_leak, turns, until};
 
 /// More than any pipe takes.
 const MUCH: usize = 3_000_000;
@@ -287,6 +288,28 @@ fn a_socket_serves_as_a_pipe_in_either_direction() {
         assert_eq!(output.log(), ["made", "lost"]);
         turns().await;
     });
+}
+
+#[test]
+fn an_error_of_a_read_is_reported_and_ends_the_pipe() {
+    run(async {
+        let faults = record_faults();
+        let (listener, far) = loopback();
+        let (near, _) = listener.accept().unwrap();
+        let (_transport, protocol) = connect_read_pipe(Recorder::default, near).await.unwrap();
+        reset_on_close(&far);
+        drop(far);
+        protocol.lost.clone().await;
+        assert_eq!(protocol.log(), ["made", "lost: ConnectionReset"]);
+        assert_eq!(faults.borrow().len(), 1);
+        assert!(faults.borrow()[0].contains("fatal error when a pipe was read"), "{:?}", faults.borrow());
+    });
+}
+
+fn loopback() -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener, far)
 }
 
 #[test]
