@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use asyncio_net::{connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe};
 
-use crate::support::{Recorder, record_faults, reset_on_close, run, run_without_leak, turns, until};
+use crate::support::{Recorder, alone, record_faults, reset_on_close, run, run_without_leak, turns, until};
 
 /// More than any pipe takes.
 const MUCH: usize = 3_000_000;
@@ -438,7 +438,10 @@ fn standard_streams_are_what_the_process_was_given_and_need_no_end_of_input() {
     program.args(["--exact", "pipes::a_program_copies_its_input_to_its_outputs", "--nocapture"]);
     program.env("COPY_INPUT", "1");
     program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A process that is started has a copy of each descriptor, from its `fork` to its `exec`.
+    let starting = alone();
     let mut child = program.spawn().unwrap();
+    drop(starting);
     let mut input = child.stdin.take().unwrap();
     let text = "line\n".repeat(20_000);
     let feeding = std::thread::spawn(move || {
