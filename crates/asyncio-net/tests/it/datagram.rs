@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
+#[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
 use std::rc::Rc;
 
@@ -10,7 +11,9 @@ use asyncio_event_loop::EventLoop;
 use asyncio_executor::{ContextVar, all_tasks, yield_now};
 use asyncio_net::{Address, DatagramProtocol, DatagramTransport, LoopSockets};
 
-use crate::loopback::{fresh_path, run, settle};
+#[cfg(unix)]
+use crate::loopback::fresh_path;
+use crate::loopback::{run, settle};
 use crate::support::{changed, until};
 
 /// A protocol that writes down what it is told.
@@ -91,6 +94,7 @@ async fn bound(this: &EventLoop, protocol: fn() -> Log) -> (DatagramTransport, R
 }
 
 /// An endpoint on one end of a pair of Unix sockets, which can be filled, and the other end.
+#[cfg(unix)]
 async fn pair(this: &EventLoop) -> (DatagramTransport, Rc<Log>, UnixDatagram) {
     let (near, far) = UnixDatagram::pair().unwrap();
     far.set_nonblocking(true).unwrap();
@@ -155,6 +159,7 @@ fn many_datagrams_at_once_are_all_delivered_in_order() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_refused_peer_is_an_error_and_the_endpoint_goes_on() {
     run(|this| async move {
@@ -189,6 +194,7 @@ fn an_error_of_sending_is_told_before_it_returns() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn what_does_not_fit_is_queued_counted_and_flushed_in_order() {
     run(|this| async move {
@@ -227,6 +233,7 @@ fn what_does_not_fit_is_queued_counted_and_flushed_in_order() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn abort_throws_away_what_is_queued() {
     run(|this| async move {
@@ -248,6 +255,7 @@ fn abort_throws_away_what_is_queued() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn an_unconnected_unix_socket_waits_for_a_receiver_that_is_full() {
     run(|this| async move {
@@ -268,6 +276,7 @@ fn an_unconnected_unix_socket_waits_for_a_receiver_that_is_full() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_path_is_taken_over_and_removed_unless_it_is_anothers() {
     run(|this| async move {
@@ -389,6 +398,7 @@ fn a_cancelled_creation_closes_the_socket() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_closed_loop_takes_its_endpoints_along() {
     let path = fresh_path("forgotten");

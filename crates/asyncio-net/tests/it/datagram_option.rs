@@ -8,6 +8,7 @@ use asyncio_net::{Family, LoopSockets};
 use crate::datagram::Log;
 use crate::loopback::run;
 
+#[cfg(unix)]
 #[test]
 fn options_that_make_no_sense_are_refused() {
     run(|this| async move {
@@ -34,6 +35,7 @@ fn options_that_make_no_sense_are_refused() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn options_are_set_when_asked_for() {
     run(|this| async move {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +32,7 @@ pub fn tcp_pair() -> (TcpStream, TcpStream) {
     (near, far)
 }
 
+#[cfg(unix)]
 pub fn unix_pair() -> (UnixStream, UnixStream) {
     let (near, far) = UnixStream::pair().unwrap();
     near.set_nonblocking(true).unwrap();

@@ -1,25 +1,32 @@
 //! What must hold of transports, streams, servers, sockets and datagrams, over real sockets on this machine.
-#![cfg(unix)]
+#![cfg_attr(not(unix), expect(unused_imports, dead_code, reason = "some of the tests are of what Unix has"))]
 
+#[cfg(unix)]
 mod cancellation;
 mod connecting;
 mod datagram;
 mod datagram_option;
 mod flow;
+#[cfg(unix)]
 mod load;
 mod loopback;
 mod order;
+#[cfg(unix)]
 mod pipes;
 mod reading;
 mod resolve;
+#[cfg(unix)]
 mod sendfile;
 mod servers;
 mod sock;
 mod sock_cancel;
+#[cfg(unix)]
 mod sock_split;
 mod support;
+#[cfg(unix)]
 mod taking;
-#[cfg(feature = "tls")]
+#[cfg(all(unix, feature = "tls"))]
 mod tls;
+#[cfg(unix)]
 mod unix;
 mod writing;

@@ -22,7 +22,7 @@ fn literals_need_no_look_up_and_keep_to_the_hints() {
             this.getaddrinfo("::1", 80, AddrInfoHints { family: Some(Family::V4), ..stream }).await.unwrap_err();
         assert!(error.get_ref().unwrap().downcast_ref::<LookupError>().is_some(), "{error}");
         assert!(error.to_string().contains("`::1`"), "{error}");
-        // Each kind of socket has an answer of its own.
+        // Each kind of socket has an answer of its own; on Windows one stands for all.
         let kinds: Vec<_> = this
             .getaddrinfo("127.0.0.1", None::<u16>, AddrInfoHints::default())
             .await
@@ -30,7 +30,8 @@ fn literals_need_no_look_up_and_keep_to_the_hints() {
             .iter()
             .map(|info| info.kind)
             .collect();
-        assert!(kinds.contains(&Some(SocketKind::Stream)) && kinds.contains(&Some(SocketKind::Datagram)), "{kinds:?}");
+        let all = kinds.contains(&Some(SocketKind::Stream)) && kinds.contains(&Some(SocketKind::Datagram));
+        assert!(all || cfg!(windows) && kinds == [None], "{kinds:?}");
     });
 }
 

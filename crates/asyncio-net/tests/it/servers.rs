@@ -249,6 +249,7 @@ fn an_address_in_use_is_named() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_port_may_be_shared_where_both_say_so() {
     run(async {
@@ -294,6 +295,7 @@ fn child_that_runs_out_of_descriptors() {
     result.unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn a_server_that_runs_out_of_descriptors_reports_it_pauses_and_goes_on() {
     run_child("servers::child_that_runs_out_of_descriptors", "40");

@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+#[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+#[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +14,9 @@ use asyncio_executor::create_task;
 use asyncio_net::{Address, AsSocket, LoopSockets, Socket};
 use futures_util::join;
 
-use crate::loopback::{fresh_path, run, settle, tcp_pair, unix_pair};
+#[cfg(unix)]
+use crate::loopback::{fresh_path, unix_pair};
+use crate::loopback::{run, settle, tcp_pair};
 
 async fn recv_exactly(this: &EventLoop, socket: &impl AsSocket, n: usize) -> Vec<u8> {
     let mut all = Vec::new();
@@ -42,6 +46,7 @@ fn what_is_sent_is_received_and_then_comes_the_end() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_socket_in_blocking_mode_is_refused_by_name() {
     run(|this| async move {
@@ -70,6 +75,7 @@ fn a_socket_in_blocking_mode_is_refused_by_name() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn every_kind_of_socket_will_do() {
     run(|this| async move {
@@ -122,6 +128,7 @@ fn a_kept_socket_is_registered_once_and_until_it_is_dropped() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_descriptor_number_may_be_used_again() {
     run(|this| async move {
@@ -240,6 +247,7 @@ fn a_socket_that_was_reported_before_is_not_taken_for_connected() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn unix_sockets_connect_and_accept_by_path() {
     run(|this| async move {
@@ -280,6 +288,7 @@ fn accepted_connections_are_nonblocking_and_come_with_their_address() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn datagrams_come_with_their_sender() {
     run(|this| async move {
@@ -316,6 +325,7 @@ fn datagrams_come_with_their_sender() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_datagram_waits_for_a_unix_receiver_that_is_full() {
     run(|this| async move {
@@ -343,6 +353,7 @@ fn a_datagram_waits_for_a_unix_receiver_that_is_full() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn resets_and_broken_pipes_are_errors() {
     run(|this| async move {
@@ -382,6 +393,7 @@ fn resets_and_broken_pipes_are_errors() {
     });
 }
 
+#[cfg(unix)]
 #[test]
 fn a_descriptor_that_somebody_else_watches_is_refused() {
     run(|this| async move {
