@@ -243,8 +243,14 @@ pub(crate) fn is_of_the_connection(_: &io::Error) -> bool {
 }
 
 /// Whether the socket accepts connections, as far as the platform says.
+#[cfg(not(target_vendor = "apple"))]
 pub(crate) fn is_listener(socket: &socket2::Socket) -> bool {
-    socket.is_listener().unwrap_or(false)
+    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(false)
+}
+
+#[cfg(target_vendor = "apple")]
+pub(crate) fn is_listener(_: &socket2::Socket) -> bool {
+    false
 }
 
 /// Reads at an offset, and leaves the file's own as it is.
