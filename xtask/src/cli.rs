@@ -62,7 +62,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "deps", about: "the crates that a plain `asyncio` compiles", run: |rest| alone(rest, deps::run) },
     Command {
         name: "bench",
-        about: "the benchmarks against peers; --quick, --row NAME, --peer NAME, --instructions",
+        about: "the benchmarks against peers; --quick, --row NAME, --peer NAME, --instructions, --weight, --record",
         run: bench::run,
     },
     Command { name: "help", about: "this list", run: |rest| alone(rest, help) },

@@ -27,7 +27,7 @@ pub fn run() -> Outcome {
 }
 
 /// Name and version of each package in the output of `cargo tree`, once.
-fn packages(tree: &str) -> BTreeSet<String> {
+pub fn packages(tree: &str) -> BTreeSet<String> {
     let name_and_version = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     tree.lines().filter(|line| !line.trim().is_empty()).map(name_and_version).collect()
 }

@@ -4,9 +4,14 @@
 //! that its documentation recommends for it.
 
 pub mod asyncio;
+#[cfg(feature = "glommio")]
+pub mod glommio;
+#[cfg(feature = "peers")]
 pub mod monoio;
 pub mod raw;
+#[cfg(feature = "peers")]
 pub mod smol;
+#[cfg(feature = "peers")]
 pub mod tokio;
 
 use std::future::Future;
@@ -85,6 +90,12 @@ pub trait Cancel: Peer {
     fn start<F: Future<Output = ()> + 'static>(future: F) -> Self::Handle;
     /// Cancels them, and waits until they have ended.
     fn cancel_all(handles: Vec<Self::Handle>) -> impl Future<Output = ()>;
+}
+
+/// A group of tasks that end together.
+pub trait Group: Peer {
+    /// Makes a group and one child in it, and waits for it.
+    fn group_of_one() -> impl Future<Output = usize>;
 }
 
 /// Work on another thread.

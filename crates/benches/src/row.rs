@@ -1,163 +1,180 @@
 //! The table of what is measured: for each work its size, its figures, and who takes part.
 
-use crate::peer::asyncio::Asyncio;
-use crate::peer::monoio::Monoio;
-use crate::peer::raw::Raw;
-use crate::peer::smol::Smol;
-use crate::peer::tokio::Tokio;
-use crate::work::{own, sync, task, thread, time};
+mod entrant;
+mod network;
+mod tasks;
+
+pub use entrant::{Entrant, OURS, PEERS, PYTHONS, RAW};
+pub use network::serve_of;
+
+use crate::net::Load;
 
 /// Runs a number of operations, and returns the figures.
 pub type Run = fn(usize) -> Vec<f64>;
 
-/// The peers, in the order of the table. Ours comes first.
-pub const PEERS: &[&str] = &["asyncio", "tokio", "smol", "monoio", "raw"];
-
-/// A piece of work, which makes one row for each of its figures.
-pub struct Work {
-    pub name: &'static str,
-    /// The number of operations in one sample.
-    pub size: usize,
-    /// What each figure says beyond the name, and its unit.
-    pub figures: &'static [(&'static str, &'static str)],
-    /// Whether its instructions can be counted: it does not wait, and costs the same in any amount.
-    pub countable: bool,
-    /// Who takes part, by the names in [`PEERS`].
-    pub runs: &'static [(&'static str, Run)],
+/// What a figure is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Nanoseconds,
+    Microseconds,
+    Bytes,
+    PerSecond,
+    Allocations,
+    BytesAllocated,
+    Calls,
+    Instructions,
 }
 
-impl Work {
-    pub fn run_of(&self, peer: &str) -> Option<Run> {
-        self.runs.iter().find(|(name, _)| *name == peer).map(|(_, run)| *run)
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "ns",
+            Unit::Microseconds => "µs",
+            Unit::Bytes | Unit::BytesAllocated => "B",
+            Unit::PerSecond => "1/s",
+            Unit::Allocations => "allocations",
+            Unit::Calls => "calls",
+            Unit::Instructions => "instructions",
+        }
+    }
+
+    /// Whether it is shown in the table of allocations, beside the one of time.
+    pub fn is_of_allocation(self) -> bool {
+        matches!(self, Unit::Allocations | Unit::BytesAllocated)
     }
 }
 
-/// The same function for several peers.
-macro_rules! of {
-    ($run:path: $($peer:ident)+) => { &[$((of!(@$peer), of!(@@$run, $peer)),)+] };
-    (@Asyncio) => { "asyncio" };
-    (@Tokio) => { "tokio" };
-    (@Smol) => { "smol" };
-    (@Monoio) => { "monoio" };
-    (@Raw) => { "raw" };
-    (@@$run:path, $peer:ident) => {{
-        use $run as run;
-        run::<$peer>
-    }};
+/// The heading under which a work stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Tasks,
+    Synchronisation,
+    Time,
+    Threads,
+    Memory,
+    Network,
+    Growth,
 }
 
-const NS: &[(&str, &str)] = &[("", "ns")];
-const US: &[(&str, &str)] = &[("", "µs")];
-const SLEEPS: &[(&str, &str)] = &[("processor time", "ns"), ("memory", "B")];
-const LATE: &[(&str, &str)] = &[("median", "µs"), ("99 %", "µs"), ("earliest", "µs")];
+impl Group {
+    pub const ALL: [Group; 7] = [
+        Group::Tasks,
+        Group::Synchronisation,
+        Group::Time,
+        Group::Threads,
+        Group::Memory,
+        Group::Network,
+        Group::Growth,
+    ];
 
-const fn cpu(name: &'static str, size: usize, runs: &'static [(&'static str, Run)]) -> Work {
-    Work { name, size, figures: NS, countable: true, runs }
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Tasks => "Tasks",
+            Group::Synchronisation => "Synchronisation",
+            Group::Time => "Time",
+            Group::Threads => "Threads",
+            Group::Memory => "Memory",
+            Group::Network => "Network",
+            Group::Growth => "Growth",
+        }
+    }
+}
+
+/// How a work is done.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// In the process that takes the sample.
+    Local {
+        /// The runtimes that are compiled in, by their names in [`PEERS`].
+        runs: &'static [(&'static str, Run)],
+        /// The number of operations of Python, if it takes part.
+        python: Option<usize>,
+    },
+    /// By a server and a load generator.
+    Network(Load),
+}
+
+/// How often samples are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Many rounds, each after a warm-up.
+    Usual,
+    /// Without a warm-up: it waits, or is about memory.
+    Cold,
+    /// The same in fewer rounds, because a sample takes seconds; Python only once.
+    Slow,
+}
+
+/// A piece of work, which makes one row for each of its figures.
+#[derive(Clone, Copy)]
+pub struct Work {
+    /// What it is called on the command line of a sample.
+    pub key: &'static str,
+    pub name: &'static str,
+    pub group: Group,
+    /// The number of operations in one sample.
+    pub size: usize,
+    /// What each figure says beyond the name, and its unit.
+    pub figures: &'static [(&'static str, Unit)],
+    pub pace: Pace,
+    /// Whether it is in the drawing.
+    pub drawn: bool,
+    pub kind: Kind,
+}
+
+impl Work {
+    /// Whether its instructions can be counted: it does not wait, and costs the same in any amount.
+    pub fn is_countable(&self) -> bool {
+        self.pace == Pace::Usual && matches!(self.kind, Kind::Local { .. }) && self.group != Group::Growth
+    }
+
+    pub fn run_of(&self, peer: &str) -> Option<Run> {
+        match self.kind {
+            Kind::Local { runs, .. } => runs.iter().find(|(name, _)| *name == peer).map(|(_, run)| *run),
+            Kind::Network(_) => None,
+        }
+    }
+
+    /// Everybody who takes part, as far as it is compiled in.
+    pub fn entrants(&self) -> Vec<Entrant> {
+        match self.kind {
+            Kind::Local { python, .. } => PEERS
+                .iter()
+                .filter(|peer| self.run_of(peer).is_some() || (python.is_some() && PYTHONS.contains(peer)))
+                .map(|peer| Entrant { peer, form: "" })
+                .collect(),
+            Kind::Network(_) => network::entrants(),
+        }
+    }
 }
 
 /// Everything that is measured.
-pub const WORKS: &[Work] = &[
-    cpu("spawn 10,000, join all", 500_000, of!(task::spawn_many: Asyncio Tokio Smol Monoio Raw)),
-    cpu("spawn one, await it", 500_000, of!(task::spawn_one: Asyncio Tokio Smol Monoio Raw)),
-    cpu("yield, alone", 2_000_000, of!(task::yield_alone: Asyncio Tokio Smol Monoio Raw)),
-    cpu("yield among 1,000", 2_000_000, of!(task::yield_among: Asyncio Tokio Smol Raw)),
-    cpu("ping-pong, there and back", 1_000_000, of!(task::ping_pong: Asyncio Tokio Smol Monoio Raw)),
-    cpu("lock, free", 5_000_000, of!(sync::lock_free: Asyncio Tokio Smol Raw)),
-    cpu(
-        "lock, 2 tasks",
-        1_000_000,
-        &[
-            ("asyncio", sync::lock_contended::<Asyncio, 2>),
-            ("tokio", sync::lock_contended::<Tokio, 2>),
-            ("smol", sync::lock_contended::<Smol, 2>),
-            ("raw", sync::lock_contended::<Raw, 2>),
-        ],
-    ),
-    cpu(
-        "lock, 10 tasks",
-        1_000_000,
-        &[
-            ("asyncio", sync::lock_contended::<Asyncio, 10>),
-            ("tokio", sync::lock_contended::<Tokio, 10>),
-            ("smol", sync::lock_contended::<Smol, 10>),
-            ("raw", sync::lock_contended::<Raw, 10>),
-        ],
-    ),
-    cpu("semaphore, free", 5_000_000, of!(sync::semaphore_free: Asyncio Tokio Smol Monoio Raw)),
-    cpu("semaphore of 5, 10 tasks", 1_000_000, of!(sync::semaphore_contended: Asyncio Tokio Smol Raw)),
-    cpu("event, 1,000 waiters", 1_000_000, of!(sync::event: Asyncio Tokio Smol Raw)),
-    cpu("queue of 128", 2_000_000, of!(sync::queue: Asyncio Tokio Smol Monoio Raw)),
-    cpu("`timeout(10 s)` around a yield", 500_000, of!(time::timeout: Asyncio Tokio Smol Monoio)),
-    cpu("gather of 1,000", 500_000, of!(task::gather: Asyncio Tokio Smol Monoio Raw)),
-    cpu("cancel and await 100,000", 100_000, of!(task::cancel: Asyncio Tokio Smol)),
-    cpu("`catch_cancelled` around a yield", 1_000_000, &[("asyncio", own::catch_cancelled)]),
-    cpu("task group with one child", 300_000, &[("asyncio", own::task_group)]),
-    cpu("`call_soon`", 1_000_000, &[("asyncio", own::call_soon)]),
-    Work {
-        name: "idle task with 64 B of its own",
-        size: 10_000,
-        figures: &[("", "B")],
-        countable: false,
-        runs: of!(task::idle: Asyncio Tokio Smol Monoio Raw),
-    },
-    Work {
-        name: "100,000 sleeps",
-        size: 100_000,
-        figures: SLEEPS,
-        countable: false,
-        runs: of!(time::sleeps: Asyncio Tokio Smol Monoio Raw),
-    },
-    Work {
-        name: "1,000,000 sleeps",
-        size: 1_000_000,
-        figures: SLEEPS,
-        countable: false,
-        runs: of!(time::sleeps: Asyncio Tokio Smol Monoio Raw),
-    },
-    Work {
-        name: "`sleep(100 µs)`, late by",
-        size: 1000,
-        figures: LATE,
-        countable: false,
-        runs: &[
-            ("asyncio", time::lateness::<Asyncio, 100>),
-            ("tokio", time::lateness::<Tokio, 100>),
-            ("smol", time::lateness::<Smol, 100>),
-            ("monoio", time::lateness::<Monoio, 100>),
-            ("raw", time::lateness_of_thread::<100>),
-        ],
-    },
-    Work {
-        name: "`sleep(1.5 ms)`, late by",
-        size: 300,
-        figures: LATE,
-        countable: false,
-        runs: &[
-            ("asyncio", time::lateness::<Asyncio, 1500>),
-            ("tokio", time::lateness::<Tokio, 1500>),
-            ("smol", time::lateness::<Smol, 1500>),
-            ("monoio", time::lateness::<Monoio, 1500>),
-            ("raw", time::lateness_of_thread::<1500>),
-        ],
-    },
-    Work {
-        name: "wake from another thread, there and back",
-        size: 10_000,
-        figures: US,
-        countable: false,
-        runs: &[
-            ("asyncio", thread::wake::<Asyncio>),
-            ("tokio", thread::wake::<Tokio>),
-            ("smol", thread::wake::<Smol>),
-            ("monoio", thread::wake::<Monoio>),
-            ("raw", thread::wake_of_thread),
-        ],
-    },
-    Work {
-        name: "`to_thread`, there and back",
-        size: 10_000,
-        figures: US,
-        countable: false,
-        runs: of!(thread::blocking: Asyncio Tokio Smol Monoio Raw),
-    },
-];
+pub fn works() -> impl Iterator<Item = &'static Work> {
+    tasks::WORKS.iter().chain(network::WORKS)
+}
+
+/// The work with this key.
+pub fn work_of(key: &str) -> Result<&'static Work, String> {
+    works().find(|work| work.key == key).ok_or_else(|| format!("there is no work `{key}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_different() {
+        let mut keys: Vec<_> = works().map(|work| work.key).collect();
+        let all = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), all);
+    }
+
+    #[test]
+    fn ours_takes_part_in_everything() {
+        for work in works() {
+            assert!(work.entrants().iter().any(|entrant| entrant.peer == OURS), "{}", work.name);
+        }
+    }
+}

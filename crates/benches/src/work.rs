@@ -1,5 +1,6 @@
 //! What is measured, written once for all peers. Each function takes a number of operations and returns its figures.
 
+pub mod growth;
 pub mod own;
 pub mod sync;
 pub mod task;
@@ -9,6 +10,12 @@ pub mod time;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
+
+/// How often a batch of `size` is needed for `count` operations, and its size; smaller if fewer are asked for.
+pub fn batches(count: usize, size: usize) -> (usize, usize) {
+    let size = size.min(count).max(1);
+    (count / size, size)
+}
 
 /// Suspends once and wakes at once: for peers without a function of their own for it.
 pub fn yield_once() -> impl Future<Output = ()> {

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use crate::bench;
+use crate::ci::quick::{DENY, has_clippy};
 use crate::ci::{Done, Section, Verdict};
 use crate::cli::Failure;
 use crate::process::{cargo, cargo_of, exists, run, run_tests, with_rustflags};
@@ -13,6 +15,8 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "valgrind", run: valgrind },
     Section { name: "address sanitizer", run: address_sanitizer },
     Section { name: "long properties", run: long_properties },
+    Section { name: "benchmark peers", run: benchmark_peers },
+    Section { name: "instructions", run: instructions },
 ];
 
 /// The host for which valgrind and the sanitizer are set up. The sanitizer needs a target beside the host, even the same
@@ -88,13 +92,8 @@ fn named(crates: &[Crate], names: &[&str], command: impl Fn() -> Command) -> Ver
 
 /// The tests with `leak` in their path.
 fn valgrind() -> Verdict {
-    if !ON_HOST {
-        return skipped(format!("only set up for {HOST}"));
-    }
-    let mut version = Command::new("valgrind");
-    version.arg("--version");
-    if !exists(version) {
-        return skipped("valgrind is not installed");
+    if let Some(reason) = no_valgrind() {
+        return skipped(reason);
     }
     let crates = workspace::crates_with(has_leak_test)?;
     if crates.is_empty() {
@@ -105,6 +104,16 @@ fn valgrind() -> Verdict {
         command.env(format!("CARGO_TARGET_{}_RUNNER", HOST.to_uppercase().replace('-', "_")), VALGRIND);
         command
     })
+}
+
+/// Why valgrind cannot be used here, if so.
+fn no_valgrind() -> Option<String> {
+    if !ON_HOST {
+        return Some(format!("only set up for {HOST}"));
+    }
+    let mut version = Command::new("valgrind");
+    version.arg("--version");
+    (!exists(version)).then(|| "valgrind is not installed".into())
 }
 
 fn has_leak_test(source: &str) -> bool {
@@ -132,6 +141,24 @@ fn long_properties() -> Verdict {
     without_lto(&mut command);
     command.env("PROPTEST_CASES", LONG_PROPERTY_CASES);
     run(command).map(|()| Done::Passed)
+}
+
+/// The benchmarks with their peers, which the quick sections leave out.
+fn benchmark_peers() -> Verdict {
+    if !has_clippy() {
+        return skipped("clippy is not installed");
+    }
+    let mut command = cargo(&["clippy", "--package", bench::PACKAGE, "--all-targets", "--features", bench::PEERS]);
+    command.args(DENY);
+    run(command).map(|()| Done::Passed)
+}
+
+/// Whether an operation takes more instructions than was recorded.
+fn instructions() -> Verdict {
+    match no_valgrind() {
+        Some(reason) => skipped(reason),
+        None => bench::guard().map(|()| Done::Passed),
+    }
 }
 
 /// Each test binary would be linked as a whole, for minutes, and its speed is of no interest.

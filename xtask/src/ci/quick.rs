@@ -4,7 +4,7 @@ use crate::ci::{Done, Section, Verdict};
 use crate::cli::Failure;
 use crate::process::{cargo, exists, run, with_rustflags};
 use crate::workspace::{self, Crate};
-use crate::{deps, layers, ledger, tidy};
+use crate::{bench, deps, layers, ledger, tidy};
 
 pub const SECTIONS: &[Section] = &[
     Section { name: "format", run: format },
@@ -15,6 +15,7 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "tests", run: || passes(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]) },
     Section { name: "doctests", run: || passes(&["test", "--workspace", "--no-fail-fast", "--doc"]) },
     Section { name: "examples", run: || passes(&["build", "--workspace", "--examples"]) },
+    Section { name: "benchmarks", run: || bench::check().map(|()| Done::Passed) },
     Section { name: "docs", run: docs },
     Section { name: "features", run: features },
     Section { name: "ledger", run: || ledger::run(false).map(|()| Done::Passed) },
@@ -33,9 +34,9 @@ fn format() -> Verdict {
 }
 
 /// Warnings are denied after the `--`: flags in the environment would build the dependencies again.
-const DENY: [&str; 3] = ["--", "-D", "warnings"];
+pub const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
-fn has_clippy() -> bool {
+pub fn has_clippy() -> bool {
     exists(cargo(&["clippy", "--version"]))
 }
 
@@ -55,11 +56,12 @@ fn docs() -> Verdict {
 }
 
 /// Checks each crate alone, so that no other crate turns on what it forgot; and tests it with everything turned on if
-/// that is more than the default. With clippy, where a warning fails: what only another feature uses is a warning.
+/// that is more than the default. With clippy, where a warning fails: what only another feature uses is a warning. The
+/// features of the benchmarks, which compile their peers, are left to `--full`.
 fn features() -> Verdict {
     let clippy = has_clippy();
     let mut failures = Vec::new();
-    for krate in workspace::crates()? {
+    for krate in workspace::crates()?.into_iter().filter(|krate| krate.name != bench::PACKAGE) {
         for flags in combinations(&krate) {
             let mut command = cargo(&[if clippy { "clippy" } else { "check" }, "--quiet", "--package", &krate.name]);
             command.args(flags).args(if clippy { DENY.as_slice() } else { &[] });

@@ -1,11 +1,16 @@
 //! This library.
 
+use std::cell::OnceCell;
 use std::future::Future;
+use std::net::{TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Blocking, Cancel, Event, Gather, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
+use asyncio::{EventLoop, LoopSockets, Protocol, Server, Socket, StreamReader, StreamWriter, Transport};
+
+use super::{Blocking, Cancel, Event, Gather, Group, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
+use crate::net::{BUFFER, GREETING, Service, announce};
 
 pub struct Asyncio;
 
@@ -123,13 +128,108 @@ impl Blocking for Asyncio {
     }
 }
 
+impl Group for Asyncio {
+    async fn group_of_one() -> usize {
+        let group = asyncio::task_group(async |group: asyncio::TaskGroup| group.create_task(async { 1 }).await);
+        pin!(group).await.expect("no child fails")
+    }
+}
+
 /// One `catch_cancelled` around a future that yields once.
 pub async fn catch_cancelled() {
     asyncio::catch_cancelled(asyncio::yield_now()).await.expect("nobody cancels");
 }
 
-/// One group with one child.
-pub async fn task_group() -> usize {
-    let group = asyncio::task_group(async |group: asyncio::TaskGroup| group.create_task(async { 1 }).await);
-    pin!(group).await.expect("no child fails")
+/// The server of the network rows on the loop's calls on sockets.
+pub fn serve_sock(service: Service) {
+    asyncio::run(async move {
+        let running = asyncio::get_running_loop();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+        announce(listener.local_addr().expect("an address"));
+        let listener = Socket::new(listener).expect("a socket");
+        loop {
+            let (stream, _) = running.sock_accept(&listener).await.expect("a connection");
+            let _ = stream.set_nodelay(true);
+            match service {
+                Service::Echo => drop(asyncio::create_task(echo_on_socket(running.clone(), stream))),
+                Service::Greet => {
+                    let running = running.clone();
+                    asyncio::create_task(async move { running.sock_sendall(&stream, GREETING).await });
+                }
+            }
+        }
+    });
+}
+
+async fn echo_on_socket(running: EventLoop, stream: TcpStream) {
+    let Ok(stream) = Socket::new(stream) else { return };
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(n) = running.sock_recv_into(&stream, &mut buffer).await
+        && n > 0
+        && running.sock_sendall(&stream, &buffer[..n]).await.is_ok()
+    {}
+}
+
+/// The server of the network rows on streams.
+pub fn serve_streams(service: Service) {
+    asyncio::run(async move {
+        let echo = async |mut reader: StreamReader, writer: StreamWriter| {
+            while let Ok(data) = reader.read(BUFFER).await
+                && !data.is_empty()
+            {
+                writer.write(&data);
+                if writer.drain().await.is_err() {
+                    break;
+                }
+            }
+        };
+        let greet = async |_reader: StreamReader, writer: StreamWriter| {
+            writer.write(GREETING);
+            writer.close();
+        };
+        let server = match service {
+            Service::Echo => asyncio::start_server(echo, ("127.0.0.1", 0)).await,
+            Service::Greet => asyncio::start_server(greet, ("127.0.0.1", 0)).await,
+        };
+        serve_for_ever(server).await;
+    });
+}
+
+#[derive(Default)]
+struct Echo(OnceCell<Transport>);
+
+impl Protocol for Echo {
+    fn connection_made(&self, transport: Transport) {
+        let _ = self.0.set(transport);
+    }
+
+    fn data_received(&self, data: &[u8]) {
+        self.0.get().expect("connection_made comes first").write(data);
+    }
+}
+
+struct Greet;
+
+impl Protocol for Greet {
+    fn connection_made(&self, transport: Transport) {
+        transport.write(GREETING);
+        transport.close();
+    }
+}
+
+/// The server of the network rows on transports and protocols.
+pub fn serve_protocols(service: Service) {
+    asyncio::run(async move {
+        let server = match service {
+            Service::Echo => asyncio::create_server(Echo::default, ("127.0.0.1", 0)).await,
+            Service::Greet => asyncio::create_server(|| Greet, ("127.0.0.1", 0)).await,
+        };
+        serve_for_ever(server).await;
+    });
+}
+
+async fn serve_for_ever(server: std::io::Result<Server>) {
+    let server = server.expect("an address");
+    announce(server.local_addrs()[0]);
+    server.serve_forever().await;
 }

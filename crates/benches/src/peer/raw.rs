@@ -5,6 +5,8 @@
 //! The wakers are not fit for other threads, and the rows in which another thread wakes are written for this peer alone.
 //! The `SAFETY` comments rest on this: a waker's data is a pointer from `Rc::into_raw` of the `Task<F>` of its table.
 
+mod server;
+
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 
 use super::{Blocking, Event, Gather, Lock, Peer, Queue, Semaphore, Sleep};
 use crate::work::yield_once;
+
+pub use server::serve;
 
 pub struct Raw;
 

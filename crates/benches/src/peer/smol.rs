@@ -8,8 +8,11 @@ use event_listener::Event as Listeners;
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::FutureExt;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::net::{TcpListener, TcpStream};
 
 use super::{Blocking, Cancel, Event, Gather, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
+use crate::net::{BUFFER, GREETING, Service, announce};
 
 pub struct Smol;
 
@@ -136,4 +139,32 @@ impl Blocking for Smol {
     fn blocking(f: fn() -> usize) -> impl Future<Output = usize> {
         smol::unblock(f)
     }
+}
+
+/// The server of the network rows, on `smol::net`.
+pub fn serve(service: Service) {
+    Smol::block_on(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
+        announce(listener.local_addr().expect("an address"));
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            match service {
+                Service::Echo => executor().spawn(echo(stream)).detach(),
+                Service::Greet => executor().spawn(greet(stream)).detach(),
+            }
+        }
+    });
+}
+
+async fn echo(mut stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(n) = stream.read(&mut buffer).await
+        && n > 0
+        && stream.write_all(&buffer[..n]).await.is_ok()
+    {}
+}
+
+async fn greet(mut stream: TcpStream) {
+    let _ = stream.write_all(GREETING).await;
 }

@@ -1,19 +1,21 @@
-//! tokio: the current-thread runtime with a `LocalSet`, for tasks that need no `Send`.
+//! tokio: its `LocalRuntime`, a current-thread runtime whose tasks need no `Send`.
 
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Notify, mpsc};
-use tokio::task::{JoinHandle, JoinSet, LocalSet};
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::{Blocking, Cancel, Event, Gather, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
+use super::{Blocking, Cancel, Event, Gather, Group, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
+use crate::net::{BUFFER, GREETING, Service, announce};
 
 pub struct Tokio;
 
 impl Peer for Tokio {
     fn block_on<F: Future<Output: 'static> + 'static>(main: F) -> F::Output {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        LocalSet::new().block_on(&runtime, main)
+        tokio::runtime::LocalRuntime::new().expect("a runtime").block_on(main)
     }
 
     fn spawn<F: Future<Output: 'static> + 'static>(future: F) -> impl Future<Output = F::Output> + 'static {
@@ -122,8 +124,44 @@ impl Cancel for Tokio {
     }
 }
 
+impl Group for Tokio {
+    async fn group_of_one() -> usize {
+        let mut set = JoinSet::new();
+        set.spawn_local(async { 1 });
+        set.join_next().await.expect("there is one").expect("it does not panic")
+    }
+}
+
 impl Blocking for Tokio {
     async fn blocking(f: fn() -> usize) -> usize {
         tokio::task::spawn_blocking(f).await.expect("it does not panic")
     }
+}
+
+/// The server of the network rows, as in the documentation of `TcpListener` and of the crate.
+pub fn serve(service: Service) {
+    Tokio::block_on(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
+        announce(listener.local_addr().expect("an address"));
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            match service {
+                Service::Echo => tokio::task::spawn_local(echo(stream)),
+                Service::Greet => tokio::task::spawn_local(greet(stream)),
+            };
+        }
+    });
+}
+
+async fn echo(mut stream: TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(n) = stream.read(&mut buffer).await
+        && n > 0
+        && stream.write_all(&buffer[..n]).await.is_ok()
+    {}
+}
+
+async fn greet(mut stream: TcpStream) {
+    let _ = stream.write_all(GREETING).await;
 }

@@ -3,9 +3,9 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use crate::clock::Cpu;
+use crate::meter::Cpu;
 use crate::peer::{Event, Lock, Peer, Queue, Semaphore};
-use crate::work::Latch;
+use crate::work::{Latch, batches};
 
 /// Acquires and releases a lock that nobody else wants.
 pub fn lock_free<P: Lock>(count: usize) -> Vec<f64> {
@@ -15,24 +15,34 @@ pub fn lock_free<P: Lock>(count: usize) -> Vec<f64> {
         for _ in 0..count {
             drop(black_box(P::acquire(&lock).await));
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
-/// `TASKS` tasks that want one lock and yield while they hold it.
-pub fn lock_contended<P: Lock, const TASKS: usize>(count: usize) -> Vec<f64> {
+/// Two tasks that want one lock.
+pub fn lock_2<P: Lock>(count: usize) -> Vec<f64> {
+    lock_contended::<P>(2, count)
+}
+
+/// Ten tasks that want one lock.
+pub fn lock_10<P: Lock>(count: usize) -> Vec<f64> {
+    lock_contended::<P>(10, count)
+}
+
+/// Tasks that want one lock and yield while they hold it.
+fn lock_contended<P: Lock>(tasks: usize, count: usize) -> Vec<f64> {
     P::drive(async move {
         let lock = Rc::new(P::lock());
         let body = |lock: Rc<P::Lock>| async move {
-            for _ in 0..count / TASKS {
+            for _ in 0..count / tasks {
                 let guard = P::acquire(&lock).await;
                 P::yield_now().await;
                 drop(guard);
             }
         };
         let cpu = Cpu::start();
-        all::<P, _>((0..TASKS).map(|_| body(lock.clone()))).await;
-        vec![cpu.per(count)]
+        all::<P, _>((0..tasks).map(|_| body(lock.clone()))).await;
+        cpu.per(count)
     })
 }
 
@@ -51,7 +61,7 @@ pub fn semaphore_free<P: Semaphore>(count: usize) -> Vec<f64> {
         for _ in 0..count {
             drop(black_box(P::acquire(&semaphore).await));
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -68,19 +78,18 @@ pub fn semaphore_contended<P: Semaphore>(count: usize) -> Vec<f64> {
         };
         let cpu = Cpu::start();
         all::<P, _>((0..10).map(|_| body(semaphore.clone()))).await;
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
 /// A thousand tasks that wait for an event, again and again. One operation is one waiter once.
 pub fn event<P: Event>(count: usize) -> Vec<f64> {
-    const TASKS: usize = 1000;
     struct Stage<E> {
         event: E,
         waiting: Latch,
     }
     P::drive(async move {
-        let times = count / TASKS;
+        let (times, tasks) = batches(count, 1000);
         let stage = Rc::new(Stage { event: P::event(), waiting: Latch::new() });
         let cpu = Cpu::start();
         let body = |stage: Rc<Stage<P::Event>>| async move {
@@ -89,15 +98,15 @@ pub fn event<P: Event>(count: usize) -> Vec<f64> {
                 P::wait(&stage.event).await;
             }
         };
-        let tasks: Vec<_> = (0..TASKS).map(|_| P::spawn(body(stage.clone()))).collect();
+        let waiters: Vec<_> = (0..tasks).map(|_| P::spawn(body(stage.clone()))).collect();
         for _ in 0..times {
-            stage.waiting.wait_for(TASKS).await;
+            stage.waiting.wait_for(tasks).await;
             P::wake_all(&stage.event);
         }
-        for task in tasks {
-            task.await;
+        for waiter in waiters {
+            waiter.await;
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -117,6 +126,6 @@ pub fn queue<P: Queue>(count: usize) -> Vec<f64> {
         }
         let cost = cpu.per(count);
         producer.await;
-        vec![cost]
+        cost
     })
 }

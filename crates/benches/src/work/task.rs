@@ -7,24 +7,22 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use crate::allocator;
-use crate::clock::Cpu;
+use crate::meter::{Cpu, resident};
 use crate::peer::{Cancel, Gather, Peer};
-use crate::work::Latch;
-
-/// How many tasks are alive at once where many are made.
-const MANY: usize = 10_000;
+use crate::work::{Latch, batches};
 
 /// Makes 10,000 tasks, then awaits each; as often as it takes.
 pub fn spawn_many<P: Peer>(count: usize) -> Vec<f64> {
     P::drive(async move {
+        let (times, many) = batches(count, 10_000);
         let cpu = Cpu::start();
-        for _ in 0..count / MANY {
-            let tasks: Vec<_> = (0..MANY).map(|i| P::spawn(async move { black_box(i) })).collect();
+        for _ in 0..times {
+            let tasks: Vec<_> = (0..many).map(|i| P::spawn(async move { black_box(i) })).collect();
             for task in tasks {
                 black_box(task.await);
             }
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -35,7 +33,7 @@ pub fn spawn_one<P: Peer>(count: usize) -> Vec<f64> {
         for i in 0..count {
             black_box(P::spawn(async move { black_box(i) }).await);
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -46,25 +44,25 @@ pub fn yield_alone<P: Peer>(count: usize) -> Vec<f64> {
         for _ in 0..count {
             P::yield_now().await;
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
 /// A thousand tasks that yield.
 pub fn yield_among<P: Peer>(count: usize) -> Vec<f64> {
-    const TASKS: usize = 1000;
     P::drive(async move {
+        let (times, many) = batches(count, 1000);
         let cpu = Cpu::start();
         let body = async |times: usize| {
             for _ in 0..times {
                 P::yield_now().await;
             }
         };
-        let tasks: Vec<_> = (0..TASKS).map(|_| P::spawn(body(count / TASKS))).collect();
+        let tasks: Vec<_> = (0..many).map(|_| P::spawn(body(times))).collect();
         for task in tasks {
             task.await;
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -97,20 +95,20 @@ pub fn ping_pong<P: Peer>(count: usize) -> Vec<f64> {
         let other = P::spawn(play(table.clone(), 1, count));
         play(table, 0, count).await;
         other.await;
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
 /// Makes a thousand tasks and waits for all at once.
 pub fn gather<P: Gather>(count: usize) -> Vec<f64> {
-    const TASKS: usize = 1000;
     P::drive(async move {
+        let (times, many) = batches(count, 1000);
         let cpu = Cpu::start();
-        for _ in 0..count / TASKS {
-            let values = P::gather((0..TASKS).map(|i| async move { black_box(i) }).collect()).await;
-            assert_eq!(values.len(), TASKS);
+        for _ in 0..times {
+            let values = P::gather((0..many).map(|i| async move { black_box(i) }).collect()).await;
+            assert_eq!(values.len(), many);
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -127,15 +125,16 @@ pub fn cancel<P: Cancel>(count: usize) -> Vec<f64> {
         latch.wait_for(count).await;
         let cpu = Cpu::start();
         P::cancel_all(tasks).await;
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
-/// The bytes allocated for a task that waits for ever and keeps 64 bytes of its own, with its handle.
+/// The bytes for a task that waits for ever and keeps 64 bytes of its own, with its handle: what was allocated, and what is
+/// resident.
 pub fn idle<P: Peer>(count: usize) -> Vec<f64> {
     thread_local!(static STARTED: Latch = const { Latch::new() });
     P::drive(async move {
-        let before = allocator::live();
+        let before = (allocator::live(), resident("self").expect("the system tells"));
         let mut tasks = Vec::with_capacity(count);
         for _ in 0..count {
             tasks.push(P::spawn(async {
@@ -146,8 +145,9 @@ pub fn idle<P: Peer>(count: usize) -> Vec<f64> {
             }));
         }
         poll_fn(|cx| STARTED.with(|started| started.poll(count, cx))).await;
-        let bytes = allocator::live() - before;
+        let after = (allocator::live(), resident("self").expect("the system tells"));
         drop(tasks);
-        vec![bytes as f64 / count as f64]
+        let each = |bytes: usize| bytes as f64 / count as f64;
+        vec![each(after.0 - before.0), each(after.1.saturating_sub(before.1))]
     })
 }

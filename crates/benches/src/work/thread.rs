@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use crate::clock::Wall;
+use crate::meter::Wall;
 use crate::peer::{Blocking, Peer};
 
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::allocator;
-use crate::clock::Cpu;
+use crate::meter::Cpu;
 use crate::peer::{Sleep, Timeout};
 
 /// `timeout(10 s)` around a future that yields once.
@@ -13,7 +13,7 @@ pub fn timeout<P: Timeout>(count: usize) -> Vec<f64> {
         for _ in 0..count {
             P::timeout(Duration::from_secs(10), P::yield_now()).await;
         }
-        vec![cpu.per(count)]
+        cpu.per(count)
     })
 }
 
@@ -35,7 +35,7 @@ pub fn sleeps<P: Sleep>(count: usize) -> Vec<f64> {
         for task in tasks {
             task.await;
         }
-        vec![cpu.per(count), (allocator::peak() - before) as f64 / count as f64]
+        vec![cpu.per(count)[0], (allocator::peak() - before) as f64 / count as f64]
     })
 }
 
