@@ -1,7 +1,8 @@
 """The rows of the benchmarks in Python, on CPython's asyncio or on uvloop.
 
     peer.py --sample KEY PEER SIZE warm|cold      prints the figures of one sample
-    peer.py --serve PEER FORM SERVICE             prints port and process, and serves for ever
+    peer.py --serve PEER FORM BUFFER              prints port and process, and serves for ever: sends back what comes, over
+                                                  a buffer of this size, or greets and closes if that is zero
 
 PEER is `CPython` or `uvloop`. The works are those of `src/work`, under the same keys.
 """
@@ -15,7 +16,6 @@ import threading
 import time
 import tracemalloc
 
-BUFFER = 16 * 1024
 GREETING = b"!"
 
 
@@ -374,7 +374,7 @@ def announce(port):
     print(port, os.getpid(), flush=True)
 
 
-async def serve_sock(service):
+async def serve_sock(size):
     loop = asyncio.get_running_loop()
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     listener.setblocking(False)
@@ -383,7 +383,7 @@ async def serve_sock(service):
     async def echo(connection):
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            buffer = bytearray(BUFFER)
+            buffer = bytearray(size)
             view = memoryview(buffer)
             while n := await loop.sock_recv_into(connection, view):
                 await loop.sock_sendall(connection, view[:n])
@@ -393,7 +393,7 @@ async def serve_sock(service):
             await loop.sock_sendall(connection, GREETING)
 
     tasks = set()
-    serve = echo if service == "echo" else greet
+    serve = echo if size else greet
     while True:
         connection, _ = await loop.sock_accept(listener)
         task = asyncio.create_task(serve(connection))
@@ -401,9 +401,9 @@ async def serve_sock(service):
         task.add_done_callback(tasks.discard)
 
 
-async def serve_streams(service):
+async def serve_streams(size):
     async def echo(reader, writer):
-        while data := await reader.read(BUFFER):
+        while data := await reader.read(size):
             writer.write(data)
             await writer.drain()
         writer.close()
@@ -412,7 +412,7 @@ async def serve_streams(service):
         writer.write(GREETING)
         writer.close()
 
-    server = await asyncio.start_server(echo if service == "echo" else greet, "127.0.0.1", 0)
+    server = await asyncio.start_server(echo if size else greet, "127.0.0.1", 0)
     announce(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
@@ -431,9 +431,9 @@ class Greet(asyncio.Protocol):
         transport.close()
 
 
-async def serve_protocols(service):
+async def serve_protocols(size):
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Echo if service == "echo" else Greet, "127.0.0.1", 0)
+    server = await loop.create_server(Echo if size else Greet, "127.0.0.1", 0)
     announce(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
@@ -455,10 +455,10 @@ def main(arguments):
             if warm == "warm":
                 run(peer, WORKS[key](int(size) // 10))
             print(*run(peer, WORKS[key](int(size))))
-        case ["--serve", peer, form, service]:
+        case ["--serve", peer, form, size]:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            run(peer, FORMS[form](service))
+            run(peer, FORMS[form](int(size)))
         case _:
             sys.exit(__doc__)
 

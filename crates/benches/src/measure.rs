@@ -33,10 +33,11 @@ impl Row {
         sorted.get(sorted.len() / 2).copied()
     }
 
-    /// The best of those of whom `who` is true: the least, or of a rate the most.
+    /// The best of those of whom `who` is true: the least, or of a rate the most. Below zero is who wakes too early, which is
+    /// not better.
     pub fn best(&self, who: impl Fn(Entrant) -> bool) -> Option<f64> {
         let medians = self.samples.iter().filter(|(entrant, _)| who(*entrant));
-        let medians = medians.filter_map(|(entrant, _)| self.median(*entrant));
+        let medians = medians.filter_map(|(entrant, _)| self.median(*entrant)).filter(|median| *median >= 0.0);
         if self.unit == Unit::PerSecond { medians.max_by(f64::total_cmp) } else { medians.min_by(f64::total_cmp) }
     }
 
@@ -76,7 +77,9 @@ pub fn measure(options: &Options) -> Results {
         let mut rows = rows_of(work, &entrants);
         sample_rounds(&sampler, work, entrants.clone(), options.quick, &mut rows, &mut results.notes);
         results.rows.extend(rows);
-        if let Kind::Network(load @ Load::Echo { size: 64, idle: 0, connections: 1 | 50 }) = work.kind {
+        if let Kind::Network(load) = work.kind
+            && is_counted(load)
+        {
             results.rows.extend(system_calls(&sampler, work, load, &entrants, &mut results.notes));
         }
     }
@@ -108,6 +111,11 @@ fn sample_rounds(
         (false, Pace::Slow) => (SLOW_ROUNDS, 1.0),
         (false, _) => (ROUNDS, 1.0),
     };
+    // A sample of Python takes many seconds where others take one.
+    let is_slow = |entrant: Entrant| {
+        work.pace == Pace::Slow && matches!(work.kind, Kind::Local { .. }) && PYTHONS.contains(&entrant.peer)
+    };
+    entrants.retain(|entrant| !quick || !is_slow(*entrant));
     for round in 1..=rounds {
         eprintln!("{} {round}/{rounds}", work.name);
         entrants.retain(|&entrant| match sampler.measure(work, entrant, share) {
@@ -116,8 +124,7 @@ fn sample_rounds(
                     let samples = row.samples.iter_mut().find(|(other, _)| *other == entrant);
                     samples.expect("each has a place").1.push(figure);
                 }
-                // A sample of Python takes many seconds where others take one.
-                work.pace != Pace::Slow || matches!(work.kind, Kind::Network(_)) || !PYTHONS.contains(&entrant.peer)
+                !is_slow(entrant)
             }
             Err(message) => {
                 note(notes, format!("{}, {entrant}: failed: {message}", work.name));
@@ -131,6 +138,14 @@ fn sample_rounds(
     }
 }
 
+/// Whether what a request costs is also counted: with few bytes, so that it is about the number of requests.
+fn is_counted(load: Load) -> bool {
+    matches!(load, Load::Echo { size: 64, idle: 0, connections: 1 | 50 })
+}
+
+/// How many requests are counted.
+const REQUESTS: usize = 2000;
+
 /// The system calls of a request. One sample: they hardly vary.
 fn system_calls(
     sampler: &Sampler<'_>,
@@ -139,20 +154,30 @@ fn system_calls(
     entrants: &[Entrant],
     notes: &mut Vec<String>,
 ) -> Option<Row> {
-    const REQUESTS: usize = 2000;
     if !process::works("strace", &["-c", "-U", "calls,name", "-o", "/dev/null", "true"]) {
         note(notes, format!("{}, system calls: skipped: strace is not installed, or may not trace", work.name));
         return None;
     }
     eprintln!("{}: system calls", work.name);
+    let samples = counted(work, entrants, notes, |entrant| sampler.system_calls(load, entrant, REQUESTS));
+    Some(Row { work, detail: "system calls", unit: Unit::Calls, samples })
+}
+
+/// One count for each.
+fn counted(
+    work: &Work,
+    entrants: &[Entrant],
+    notes: &mut Vec<String>,
+    count: impl Fn(Entrant) -> Result<f64, String>,
+) -> Vec<(Entrant, Vec<f64>)> {
     let mut samples = Vec::new();
-    for entrant in entrants {
-        match sampler.system_calls(load, *entrant, REQUESTS) {
-            Ok(calls) => samples.push((*entrant, vec![calls])),
-            Err(message) => note(notes, format!("{}, {entrant}, system calls: failed: {message}", work.name)),
+    for &entrant in entrants {
+        match count(entrant) {
+            Ok(figure) => samples.push((entrant, vec![figure])),
+            Err(message) => note(notes, format!("{}, {entrant}: not counted: {message}", work.name)),
         }
     }
-    Some(Row { work, detail: "system calls", unit: Unit::Calls, samples })
+    samples
 }
 
 /// Counts instructions: once, because the count hardly varies.
@@ -166,20 +191,27 @@ pub fn count(options: &Options) -> Result<Results, String> {
     let skipped = machine.skipped();
     let sampler = Sampler { machine: &machine };
     let mut results = Results { rows: Vec::new(), facts: machine.facts.clone(), notes: Vec::new() };
-    for work in works().filter(|work| work.is_countable() && options.wants(work.key, work.name)) {
-        eprintln!("{}", work.name);
-        let mut samples = Vec::new();
-        for entrant in work.entrants() {
-            let compiled = work.run_of(entrant.peer).is_some();
-            if !compiled || !options.wants_peer(entrant.peer) || skipped.iter().any(|(peer, _)| *peer == entrant.peer) {
-                continue;
+    let takes_part = |entrant: &Entrant| {
+        let peer = entrant.peer;
+        options.wants_peer(peer) && !PYTHONS.contains(&peer) && skipped.iter().all(|(other, _)| *other != peer)
+    };
+    for work in works().filter(|work| options.wants(work.key, work.name)) {
+        let entrants: Vec<_> = work.entrants().into_iter().filter(takes_part).collect();
+        let notes = &mut results.notes;
+        let samples = match work.kind {
+            Kind::Local { .. } if work.is_countable() => {
+                eprintln!("{}", work.name);
+                counted(work, &entrants, notes, |entrant| sampler.instructions(work, entrant.peer, SIZE))
             }
-            match sampler.instructions(work, entrant.peer, SIZE) {
-                Ok(count) => samples.push((entrant, vec![count])),
-                Err(message) => note(&mut results.notes, format!("{}, {entrant}: failed: {message}", work.name)),
+            Kind::Network(load) if is_counted(load) => {
+                eprintln!("{}", work.name);
+                let count = |entrant| sampler.instructions_of_request(load, entrant, REQUESTS);
+                counted(work, &entrants, notes, count)
             }
-        }
-        results.rows.push(Row { work, detail: "", unit: Unit::Instructions, samples });
+            _ => continue,
+        };
+        let detail = if work.group == Group::Network { "for each request, without the kernel's" } else { "" };
+        results.rows.push(Row { work, detail, unit: Unit::Instructions, samples });
     }
     Ok(results)
 }

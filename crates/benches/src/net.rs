@@ -7,33 +7,37 @@ use std::net::SocketAddr;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The buffer of each connection: the largest request fits.
-pub const BUFFER: usize = 16 * 1024;
+/// The largest request.
+pub const LARGEST: usize = 16 * 1024;
+/// The buffer of each connection where many are idle: as large as in the documents of the peers.
+const SMALL: usize = 1024;
 /// What a server says before it closes.
 pub const GREETING: &[u8] = b"!";
 
 /// What a server does with each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Sends back what comes.
-    Echo,
+    /// Sends back what comes, over a buffer of this size if it is the server that has the buffers.
+    Echo(usize),
     /// Sends one byte, and closes.
     Greet,
 }
 
 impl Service {
-    pub fn name(self) -> &'static str {
+    /// How it is written on the command line: the size of the buffer, or zero.
+    pub fn write(self) -> String {
         match self {
-            Service::Echo => "echo",
-            Service::Greet => "greet",
+            Service::Echo(buffer) => buffer.to_string(),
+            Service::Greet => "0".into(),
         }
     }
 
-    pub fn parse(name: &str) -> Result<Self, String> {
-        [Service::Echo, Service::Greet]
-            .into_iter()
-            .find(|service| service.name() == name)
-            .ok_or_else(|| format!("there is no service `{name}`"))
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(0) => Ok(Service::Greet),
+            Ok(buffer) => Ok(Service::Echo(buffer)),
+            Err(_) => Err(format!("there is no service `{text}`; it is the size of a buffer, or 0 to greet")),
+        }
     }
 }
 
@@ -56,7 +60,8 @@ impl Load {
     pub fn service(self) -> Service {
         match self {
             Load::Accept => Service::Greet,
-            Load::Echo { .. } | Load::Idle { .. } => Service::Echo,
+            Load::Echo { .. } => Service::Echo(LARGEST),
+            Load::Idle { .. } => Service::Echo(SMALL),
         }
     }
 

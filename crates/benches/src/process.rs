@@ -1,6 +1,7 @@
 //! Running other programs: on a core of their own, and never longer than they may.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -88,11 +89,11 @@ fn end(process: u32, signal: Signal) {
     }
 }
 
+/// A command as a reader on another machine may see it: of paths only the last part.
 fn show(command: &Command) -> String {
-    let name =
-        std::path::Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let rest = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once(name).chain(rest).collect::<Vec<_>>().join(" ")
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let names = words.map(|word| Path::new(word).file_name().unwrap_or(word).to_string_lossy().into_owned());
+    names.collect::<Vec<_>>().join(" ")
 }
 
 fn last_line(text: &str) -> &str {
@@ -103,7 +104,7 @@ fn last_line(text: &str) -> &str {
 pub struct Served {
     child: Child,
     pub port: u16,
-    /// The server itself; its parent may be a tracer.
+    /// The server itself; a tracer may be its parent.
     pub process: u32,
 }
 
@@ -135,11 +136,14 @@ impl Served {
         Ok(Self { child, port, process })
     }
 
-    /// Ends the server, and waits for its parent, if a tracer is.
-    pub fn end(mut self) {
+    /// Ends the server, and returns what was complained of: of a tracer, its report.
+    pub fn end(mut self) -> String {
         end(self.process, Signal::TERM);
-        end(self.process, Signal::KILL);
-        let _ = self.child.wait();
+        let mut complaint = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            let _ = stderr.read_to_string(&mut complaint);
+        }
+        complaint
     }
 }
 
@@ -147,5 +151,16 @@ impl Drop for Served {
     fn drop(&mut self) {
         end(self.process, Signal::KILL);
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_without_places() {
+        let words = ["/usr/bin/taskset", "-c", "1", "/opt/program", "--flag"].map(String::from);
+        assert_eq!(show(&command(&words)), "taskset -c 1 program --flag");
     }
 }

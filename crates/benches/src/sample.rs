@@ -65,15 +65,21 @@ impl Sampler<'_> {
     pub fn instructions(&self, work: &Work, peer: &str, size: usize) -> Result<f64, String> {
         let count = |size: usize| {
             let words = self.program(peer, &["--sample", work.key, peer, &size.to_string(), "cold"])?;
-            let valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"].map(String::from);
-            let mut command = process::command(&[valgrind.as_slice(), &words].concat());
+            let mut command = process::command(&[valgrind().as_slice(), &words].concat());
             command.envs(KEEP_MEMORY);
-            let (_, report) = process::output(command)?;
-            let total = report.lines().find_map(|line| line.split_once("Collected : "));
-            let total = total.and_then(|(_, total)| total.trim().parse::<f64>().ok());
-            total.ok_or_else(|| format!("callgrind counted nothing:\n{report}"))
+            collected(&process::output(command)?.1)
         };
         Ok((count(2 * size)? - count(size)?) / size as f64)
+    }
+
+    /// The instructions of a server for one request, without those of the kernel.
+    pub fn instructions_of_request(&self, load: Load, entrant: Entrant, requests: usize) -> Result<f64, String> {
+        let count = |requests: usize| {
+            let server = self.serve(load, entrant, &valgrind())?;
+            self.load(load, &server, Amount::Count(requests))?;
+            collected(&server.end())
+        };
+        Ok((count(requests)? - count(0)?) / requests as f64)
     }
 
     /// The system calls of one request: those of a server that answers some, less those of one that answers none.
@@ -98,8 +104,8 @@ impl Sampler<'_> {
     }
 
     fn serve(&self, load: Load, entrant: Entrant, tracer: &[String]) -> Result<Served, String> {
-        let service = load.service().name();
-        let words = self.program(entrant.peer, &["--serve", entrant.peer, entrant.form, service])?;
+        let service = load.service().write();
+        let words = self.program(entrant.peer, &["--serve", entrant.peer, entrant.form, &service])?;
         Served::start(self.command(Place::Sample, tracer, words))
     }
 
@@ -137,6 +143,17 @@ fn this_program(arguments: &[&str]) -> Result<Vec<String>, String> {
     let this = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let words = std::iter::once(this.to_string_lossy().into_owned());
     Ok(words.chain(arguments.iter().map(ToString::to_string)).collect())
+}
+
+fn valgrind() -> [String; 3] {
+    ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"].map(String::from)
+}
+
+/// The number of instructions in a report of callgrind.
+fn collected(report: &str) -> Result<f64, String> {
+    let total = report.lines().find_map(|line| line.split_once("Collected : "));
+    let total = total.and_then(|(_, total)| total.trim().parse().ok());
+    total.ok_or_else(|| format!("callgrind counted nothing:\n{report}"))
 }
 
 /// The number in the line of the total in a report of strace whose columns are calls and names.

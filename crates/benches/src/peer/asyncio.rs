@@ -10,7 +10,7 @@ use std::time::Duration;
 use asyncio::{EventLoop, LoopSockets, Protocol, Server, Socket, StreamReader, StreamWriter, Transport};
 
 use super::{Blocking, Cancel, Event, Gather, Group, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
-use crate::net::{BUFFER, GREETING, Service, announce};
+use crate::net::{GREETING, Service, announce};
 
 pub struct Asyncio;
 
@@ -151,7 +151,7 @@ pub fn serve_sock(service: Service) {
             let (stream, _) = running.sock_accept(&listener).await.expect("a connection");
             let _ = stream.set_nodelay(true);
             match service {
-                Service::Echo => drop(asyncio::create_task(echo_on_socket(running.clone(), stream))),
+                Service::Echo(buffer) => drop(asyncio::create_task(echo_on_socket(running.clone(), stream, buffer))),
                 Service::Greet => {
                     let running = running.clone();
                     asyncio::create_task(async move { running.sock_sendall(&stream, GREETING).await });
@@ -161,9 +161,9 @@ pub fn serve_sock(service: Service) {
     });
 }
 
-async fn echo_on_socket(running: EventLoop, stream: TcpStream) {
+async fn echo_on_socket(running: EventLoop, stream: TcpStream, buffer: usize) {
     let Ok(stream) = Socket::new(stream) else { return };
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; buffer];
     while let Ok(n) = running.sock_recv_into(&stream, &mut buffer).await
         && n > 0
         && running.sock_sendall(&stream, &buffer[..n]).await.is_ok()
@@ -173,8 +173,9 @@ async fn echo_on_socket(running: EventLoop, stream: TcpStream) {
 /// The server of the network rows on streams.
 pub fn serve_streams(service: Service) {
     asyncio::run(async move {
-        let echo = async |mut reader: StreamReader, writer: StreamWriter| {
-            while let Ok(data) = reader.read(BUFFER).await
+        let echo = async move |mut reader: StreamReader, writer: StreamWriter| {
+            let Service::Echo(buffer) = service else { return };
+            while let Ok(data) = reader.read(buffer).await
                 && !data.is_empty()
             {
                 writer.write(&data);
@@ -188,7 +189,7 @@ pub fn serve_streams(service: Service) {
             writer.close();
         };
         let server = match service {
-            Service::Echo => asyncio::start_server(echo, ("127.0.0.1", 0)).await,
+            Service::Echo(_) => asyncio::start_server(echo, ("127.0.0.1", 0)).await,
             Service::Greet => asyncio::start_server(greet, ("127.0.0.1", 0)).await,
         };
         serve_for_ever(server).await;
@@ -221,7 +222,7 @@ impl Protocol for Greet {
 pub fn serve_protocols(service: Service) {
     asyncio::run(async move {
         let server = match service {
-            Service::Echo => asyncio::create_server(Echo::default, ("127.0.0.1", 0)).await,
+            Service::Echo(_) => asyncio::create_server(Echo::default, ("127.0.0.1", 0)).await,
             Service::Greet => asyncio::create_server(|| Greet, ("127.0.0.1", 0)).await,
         };
         serve_for_ever(server).await;

@@ -9,7 +9,7 @@ use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Blocking, Cancel, Gather, Peer, Queue, Semaphore, Sleep, Timeout};
-use crate::net::{BUFFER, GREETING, Service, announce};
+use crate::net::{GREETING, Service, announce};
 use crate::work::yield_once;
 
 pub struct Glommio;
@@ -109,16 +109,16 @@ pub fn serve(service: Service) {
         loop {
             let stream = listener.accept().await.expect("a connection");
             match service {
-                Service::Echo => drop(glommio::spawn_local(echo(stream)).detach()),
+                Service::Echo(buffer) => drop(glommio::spawn_local(echo(stream, buffer)).detach()),
                 Service::Greet => drop(glommio::spawn_local(greet(stream)).detach()),
             }
         }
     });
 }
 
-async fn echo(mut stream: TcpStream) {
+async fn echo(mut stream: TcpStream, buffer: usize) {
     let _ = stream.set_nodelay(true);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; buffer];
     while let Ok(n) = stream.read(&mut buffer).await
         && n > 0
         && stream.write_all(&buffer[..n]).await.is_ok()

@@ -11,7 +11,7 @@ use monoio::net::{TcpListener, TcpStream};
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::{Blocking, Gather, Peer, Queue, Semaphore, Sleep, Timeout};
-use crate::net::{BUFFER, GREETING, Service, announce};
+use crate::net::{GREETING, Service, announce};
 use crate::work::yield_once;
 
 /// monoio on one of its drivers.
@@ -126,16 +126,16 @@ pub fn serve<D: Driver>(service: Service) {
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");
             match service {
-                Service::Echo => drop(monoio::spawn(echo(stream))),
+                Service::Echo(buffer) => drop(monoio::spawn(echo(stream, buffer))),
                 Service::Greet => drop(monoio::spawn(greet(stream))),
             }
         }
     });
 }
 
-async fn echo(mut stream: TcpStream) {
+async fn echo(mut stream: TcpStream, buffer: usize) {
     let _ = stream.set_nodelay(true);
-    let mut buffer = Vec::with_capacity(BUFFER);
+    let mut buffer = Vec::with_capacity(buffer);
     loop {
         let (read, filled) = stream.read(buffer).await;
         let Ok(1..) = read else { return };

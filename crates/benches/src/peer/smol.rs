@@ -12,7 +12,7 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
 use super::{Blocking, Cancel, Event, Gather, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
-use crate::net::{BUFFER, GREETING, Service, announce};
+use crate::net::{GREETING, Service, announce};
 
 pub struct Smol;
 
@@ -149,16 +149,16 @@ pub fn serve(service: Service) {
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");
             match service {
-                Service::Echo => executor().spawn(echo(stream)).detach(),
+                Service::Echo(buffer) => executor().spawn(echo(stream, buffer)).detach(),
                 Service::Greet => executor().spawn(greet(stream)).detach(),
             }
         }
     });
 }
 
-async fn echo(mut stream: TcpStream) {
+async fn echo(mut stream: TcpStream, buffer: usize) {
     let _ = stream.set_nodelay(true);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; buffer];
     while let Ok(n) = stream.read(&mut buffer).await
         && n > 0
         && stream.write_all(&buffer[..n]).await.is_ok()

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Blocking, Cancel, Event, Gather, Group, Lock, Peer, Queue, Semaphore, Sleep, Timeout};
-use crate::net::{BUFFER, GREETING, Service, announce};
+use crate::net::{GREETING, Service, announce};
 
 pub struct Tokio;
 
@@ -146,16 +146,16 @@ pub fn serve(service: Service) {
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");
             match service {
-                Service::Echo => tokio::task::spawn_local(echo(stream)),
+                Service::Echo(buffer) => tokio::task::spawn_local(echo(stream, buffer)),
                 Service::Greet => tokio::task::spawn_local(greet(stream)),
             };
         }
     });
 }
 
-async fn echo(mut stream: TcpStream) {
+async fn echo(mut stream: TcpStream, buffer: usize) {
     let _ = stream.set_nodelay(true);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; buffer];
     while let Ok(n) = stream.read(&mut buffer).await
         && n > 0
         && stream.write_all(&buffer[..n]).await.is_ok()

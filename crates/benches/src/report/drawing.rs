@@ -7,7 +7,7 @@ use crate::row::{Entrant, Group, OURS, Unit};
 
 const WIDTH: f64 = 920.0;
 /// Where the scale begins and ends.
-const LEFT: f64 = 268.0;
+const LEFT: f64 = 290.0;
 const RIGHT: f64 = 850.0;
 const ROW: f64 = 19.0;
 const TITLE: f64 = 26.0;
@@ -138,7 +138,8 @@ fn draw(body: &mut String, line: &Line<'_>, y: f64) {
         else {
             continue;
         };
-        let Some(value) = line.row.median(entrant).filter(|value| *value > 0.0) else { continue };
+        // Below zero is who wakes too early; what is far below the scale would stand in the names.
+        let Some(value) = line.row.median(entrant).filter(|value| *value > best * LEAST) else { continue };
         mark(body, peer, at(value / best), middle);
     }
 }
@@ -161,7 +162,10 @@ fn axis(body: &mut String, bottom: f64) {
         16.0,
         48.0,
         "start",
-        "Logarithmic. The bar is asyncio: to the left it costs less than every peer.",
+        &format!(
+            "Logarithmic. The bar is asyncio: blue to the left, it costs less than every peer; red to the right, more than \
+             the cheapest. At the right edge: {MOST} or more."
+        ),
     );
     let top = TOP - 6.0;
     for (value, name) in TICKS {

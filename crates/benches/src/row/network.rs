@@ -45,7 +45,7 @@ const SERVED: &[(&str, Unit)] = &[("server's processor time", Unit::Microseconds
 
 const fn echo(key: &'static str, name: &'static str, size: usize, connections: usize, idle: usize) -> Work {
     let kind = Kind::Network(Load::Echo { size, connections, idle });
-    Work { key, name, group: Group::Network, size: 0, figures: SERVED, pace: Pace::Usual, drawn: idle == 0, kind }
+    Work { key, name, group: Group::Network, size: 0, figures: SERVED, pace: Pace::Slow, drawn: idle == 0, kind }
 }
 
 pub(super) const WORKS: &[Work] = &[
@@ -66,7 +66,7 @@ pub(super) const WORKS: &[Work] = &[
         group: Group::Network,
         size: 0,
         figures: SERVED,
-        pace: Pace::Usual,
+        pace: Pace::Slow,
         drawn: true,
         kind: Kind::Network(Load::Accept),
     },

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use crate::net::{BUFFER, GREETING, Service, announce};
+use crate::net::{GREETING, LARGEST, Service, announce};
 
 /// Serves for ever.
 pub fn serve(service: Service) {
@@ -21,7 +21,7 @@ pub fn serve(service: Service) {
     // By descriptor.
     let mut streams: Vec<Option<TcpStream>> = Vec::new();
     let mut events = Vec::with_capacity(1024);
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; LARGEST];
     loop {
         events.clear();
         match epoll::wait(&epoll, spare_capacity(&mut events), None) {
