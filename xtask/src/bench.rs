@@ -18,7 +18,8 @@ const ALL_PEERS: &str = "peers,glommio";
 /// `--weight` measures builds instead, and `--record` records the instructions that `ci --full` compares with.
 pub fn run(arguments: &[String]) -> Outcome {
     match arguments {
-        [weight] if weight == "--weight" => weight::run(),
+        [weight] if weight == "--weight" => weight::run(false),
+        [weight, quick] if weight == "--weight" && quick == "--quick" => weight::run(true),
         [record] if record == "--record" => alone("--record"),
         _ => {
             let features = if process::run(release("build", ALL_PEERS)).is_ok() { ALL_PEERS } else { PEERS };

@@ -441,6 +441,12 @@ async def serve_protocols(size):
 FORMS = {"sock_*": serve_sock, "streams": serve_streams, "protocols": serve_protocols}
 
 
+def end_with_input():
+    """Ends this process when whoever started it closes the standard input, also by ending."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def run(peer, main):
     if peer == "uvloop":
         import uvloop
@@ -458,6 +464,7 @@ def main(arguments):
         case ["--serve", peer, form, size]:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            threading.Thread(target=end_with_input, daemon=True).start()
             run(peer, FORMS[form](int(size)))
         case _:
             sys.exit(__doc__)

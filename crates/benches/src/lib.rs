@@ -46,6 +46,7 @@ fn run(options: &Options) -> Result<(), String> {
         Command::Sample { work, peer, size, warm } => sample::take(work, peer, *size, *warm),
         Command::Serve { peer, form, service } => {
             net::raise_limit();
+            net::end_with_input();
             row::serve_of(peer, form)?(*service);
             Ok(())
         }

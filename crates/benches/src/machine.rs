@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::process;
-use crate::row::{PEERS, PYTHONS};
+use crate::row::{PEERS, PYTHONS, work_of};
 
 /// The lock file of the workspace, in which the versions of the peers are.
 const LOCK: &str = include_str!("../../../Cargo.lock");
@@ -79,6 +79,9 @@ impl Machine {
             }
             if peer == PYTHONS[1] {
                 return self.uvloop.as_ref().err().cloned();
+            }
+            if work_of("yield-alone").is_ok_and(|work| work.run_of(peer).is_none()) {
+                return Some("it is not compiled in, or does not build here".into());
             }
             let this = std::env::current_exe().ok()?;
             let mut probe = Command::new(this);

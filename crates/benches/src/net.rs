@@ -87,6 +87,14 @@ pub fn announce(address: SocketAddr) {
     std::io::stdout().flush().expect("somebody reads it");
 }
 
+/// Ends this process when whoever started it closes the standard input, also by ending.
+pub fn end_with_input() {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+}
+
 /// Allows this process as many descriptors as it may have, and says how many those are.
 pub fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);

@@ -5,12 +5,15 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// No sample takes as long.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a server may take to end, after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The core that samples are pinned to, where there are at least two: interrupts go to the first one more often.
 const SAMPLE_CORE: &str = "1";
@@ -100,7 +103,7 @@ fn last_line(text: &str) -> &str {
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing")
 }
 
-/// A server in a process of its own, which ends with this value.
+/// A server in a process of its own, which ends with this value; its standard input is open as long.
 pub struct Served {
     child: Child,
     pub port: u16,
@@ -113,6 +116,7 @@ impl Served {
     pub fn start(mut command: Command) -> Result<Self, String> {
         let shown = show(&command);
         let mut child = command
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -136,9 +140,14 @@ impl Served {
         Ok(Self { child, port, process })
     }
 
-    /// Ends the server, and returns what was complained of: of a tracer, its report.
+    /// Has the server end by itself, and returns what was complained of: of a tracer, its report.
     pub fn end(mut self) -> String {
-        end(self.process, Signal::TERM);
+        drop(self.child.stdin.take());
+        let began = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) && began.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(2));
+        }
+        end(self.process, Signal::KILL);
         let mut complaint = String::new();
         if let Some(stderr) = &mut self.child.stderr {
             let _ = stderr.read_to_string(&mut complaint);

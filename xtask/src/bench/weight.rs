@@ -54,25 +54,26 @@ const HELLOS: &[Hello] = &[
 const TOKIO: &str = "#[tokio::main(flavor = \"current_thread\")]\nasync fn main() {\n    \
                      tokio::time::sleep(std::time::Duration::from_millis(1)).await;\n    println!(\"hello\");\n}\n";
 
-/// Builds each hello world from nothing a few times, in turn, and writes the table.
-pub fn run() -> Outcome {
+/// Builds each hello world from nothing a few times, in turn, and writes the table; `quick` is once.
+pub fn run(quick: bool) -> Outcome {
+    let rounds = if quick { 1 } else { ROUNDS };
     let mut seconds = vec![Vec::new(); HELLOS.len()];
     for hello in HELLOS {
         prepare(hello)?;
     }
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         for (hello, seconds) in HELLOS.iter().zip(&mut seconds) {
-            eprintln!("{} {round}/{ROUNDS}", hello.name);
+            eprintln!("{} {round}/{rounds}", hello.name);
             seconds.push(build(hello)?);
         }
     }
-    let mut table = header()?;
+    let mut table = header(rounds)?;
     for (hello, mut seconds) in HELLOS.iter().zip(seconds) {
         seconds.sort_by(f64::total_cmp);
         let line = format!(
             "| {} | {:.1} | {} | {:.0} |\n",
             hello.about,
-            seconds[ROUNDS / 2],
+            seconds[rounds / 2],
             crates(hello)?,
             size(hello)? as f64 / 1024.0
         );
@@ -145,7 +146,7 @@ fn size(hello: &Hello) -> Result<u64, Failure> {
     fs::metadata(program).map(|file| file.len()).map_err(|error| Failure::while_doing(what, error))
 }
 
-fn header() -> Result<String, Failure> {
+fn header(rounds: usize) -> Result<String, Failure> {
     let of = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.args(arguments);
@@ -153,6 +154,9 @@ fn header() -> Result<String, Failure> {
     };
     let mut text = String::from("# Weight\n\nMade by `cargo xtask bench --weight`, not written by hand. ");
     text += "[What the rows mean](../benchmarks.md).\n\n";
+    if rounds < ROUNDS {
+        text += "**A quick run: one build of each, and only roughly how long it takes.**\n\n";
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let _ = writeln!(
         text,
@@ -160,7 +164,7 @@ fn header() -> Result<String, Failure> {
         of("date", &["-u", "+%Y-%m-%d"])?,
         of("rustc", &["--version"])?
     );
-    let _ = writeln!(text, "- Median of {ROUNDS} builds from nothing; cargo's own release profile, stripped.\n");
+    let _ = writeln!(text, "- Median of {rounds} from nothing, with cargo's own release profile, stripped.\n");
     text += "| hello world | cold build, s | crates | program, KiB |\n|---|---:|---:|---:|\n";
     Ok(text)
 }
