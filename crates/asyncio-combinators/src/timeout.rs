@@ -342,9 +342,10 @@ impl<F: Future> Future for RunTimeout<'_, F> {
                     limit.schedule();
                 }
             }
+        } else {
+            // Noted before the poll, which may end the scope, and with it the key that tells.
+            limit.state();
         }
-        // Noted before the poll, which may end the scope, and with it the key that tells.
-        limit.state();
         let result = ready!(scope.poll_in(cx, this.inner));
         timer.disarm();
         let verdict = this.usage.as_mut().map_or(Verdict::InTime, Usage::end);

@@ -19,18 +19,21 @@ thread_local! {
 /// `asyncio.get_running_loop`, in `asyncio/events.py`.
 #[must_use]
 #[track_caller]
+#[inline]
 pub fn get_running_loop() -> EventLoop {
     try_get_running_loop().expect("no running event loop: call this from inside `asyncio::run`")
 }
 
 /// The loop that runs on this thread, if one does.
 #[must_use]
+#[inline]
 pub fn try_get_running_loop() -> Option<EventLoop> {
     RUNNING.try_with(|running| running.borrow().clone()).ok().flatten()
 }
 
 /// Lets `f` see the running loop, without a new handle.
 #[track_caller]
+#[inline]
 pub(crate) fn with_running<R>(what: &str, f: impl FnOnce(&EventLoop) -> R) -> R {
     // Cloned, so that `f` may run what it likes.
     match try_get_running_loop() {

@@ -51,6 +51,7 @@ pin_project! {
 impl Timer {
     /// A timer that is not armed.
     #[must_use]
+    #[inline]
     pub const fn new() -> Self {
         Self { timer: asyncio_timers::Timer::new() }
     }
@@ -65,6 +66,7 @@ impl Timer {
     ///
     /// Without a running event loop.
     #[track_caller]
+    #[inline]
     pub fn arm_wake(self: Pin<&Self>, deadline: Instant, waker: &Waker) {
         let action = Action::Wake(waker.clone());
         let before = current::with_running("a timer", |this| this.timers().arm(self.timer(), deadline, action));
@@ -100,6 +102,7 @@ impl Timer {
     ///
     /// Without a running event loop.
     #[track_caller]
+    #[inline]
     pub fn arm_expire(self: Pin<&Self>, deadline: Instant, key: ScopeKey, error: CancelledError) {
         let action = Action::Expire(key, error);
         let before = current::with_running("a timeout", |this| this.timers().arm(self.timer(), deadline, action));
@@ -108,11 +111,13 @@ impl Timer {
 
     /// Whether it is armed, and not yet due and done.
     #[must_use]
+    #[inline]
     pub fn is_armed(&self) -> bool {
         self.timer.is_armed()
     }
 
     /// Disarms it. No effect if it is not armed.
+    #[inline]
     pub fn disarm(self: Pin<&Self>) {
         drop(self.timer().disarm());
     }

@@ -40,12 +40,14 @@ impl Table {
     }
 }
 
+#[inline]
 fn with<R>(f: impl FnOnce(&mut Table) -> R) -> Option<R> {
     crate::current::SCOPES.try_with(|table: &RefCell<Table>| f(&mut table.borrow_mut())).ok()
 }
 
 impl ScopeKey {
     /// A key for a pinned scope, which revokes it before it dies.
+    #[inline]
     pub(crate) fn issue(scope: &ScopeNode) -> Self {
         with(|table| {
             let index = table.free.pop().unwrap_or_else(|| {
@@ -61,6 +63,7 @@ impl ScopeKey {
         .unwrap_or(Self { index: u32::MAX, generation: u32::MAX, _thread: PhantomData })
     }
 
+    #[inline]
     pub(crate) fn revoke(self) {
         with(|table| {
             if let Some(slot) = table.slots.get_mut(self.index as usize)
@@ -87,6 +90,7 @@ impl ScopeKey {
 
     /// Whether a request was made by this key. `false` once the scope is over.
     #[must_use]
+    #[inline]
     pub fn is_used(self) -> bool {
         with(|table| {
             let slot = table.slots.get(self.index as usize);

@@ -64,6 +64,7 @@ impl Default for RealClock {
 }
 
 impl Clock for RealClock {
+    #[inline]
     fn now(&self) -> Instant {
         Instant::ZERO + self.epoch.elapsed()
     }

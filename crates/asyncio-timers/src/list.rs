@@ -47,6 +47,7 @@ impl Links {
 /// # Safety
 ///
 /// Both point to live links.
+#[inline]
 unsafe fn join(left: *const Links, right: *const Links) {
     // SAFETY: `left` is live by the contract of this function, and links are only ever shared (rule 4).
     unsafe { &*left }.next.set(right);
@@ -74,6 +75,7 @@ pub(crate) struct Unlinked {
 }
 
 impl<O, V> Node<O, V> {
+    #[inline]
     pub(crate) const fn new() -> Self {
         Self {
             links: Links::idle(),
@@ -84,6 +86,7 @@ impl<O, V> Node<O, V> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_linked(&self) -> bool {
         !self.links.next.get().is_null()
     }
@@ -94,6 +97,7 @@ impl<O, V> Node<O, V> {
     }
 
     /// Takes the node out of the list that it is in; `None` if it is in none. Owner and value stay in the node.
+    #[inline]
     pub(crate) fn unlink(&self) -> Option<Unlinked> {
         let next = self.links.next.replace(ptr::null());
         if next.is_null() {
@@ -139,6 +143,7 @@ impl<O, V, const N: usize> Lists<O, V, N> {
     /// # Panics
     ///
     /// If the node is linked.
+    #[inline]
     pub(crate) fn push_back(&self, list: usize, node: Pin<&Node<O, V>>, key: u64) {
         assert!(!node.is_linked(), "a node can be in one list only");
         node.key.set(key);
@@ -146,6 +151,7 @@ impl<O, V, const N: usize> Lists<O, V, N> {
     }
 
     /// Links what is idle, and alive until it unlinks itself, behind all others.
+    #[inline]
     fn link_last(&self, list: usize, links: *const Links) {
         let sentinel = &self.sentinels[list];
         let last = sentinel.prev.get();

@@ -39,6 +39,7 @@ pub struct Timer<T> {
 
 impl<T> Timer<T> {
     /// An idle timer.
+    #[inline]
     pub const fn new() -> Self {
         Self { node: TimerNode::new() }
     }
@@ -48,11 +49,13 @@ impl<T> Timer<T> {
     /// A timer that is due, but not popped yet, can be disarmed too: it is not popped then. Takes constant time.
     ///
     /// In Python: `TimerHandle.cancel` (`asyncio/events.py`); there the handle stays in the heap until its time comes.
+    #[inline]
     pub fn disarm(self: Pin<&Self>) -> Option<T> {
         self.release()
     }
 
     /// Whether the timer is in a queue: its deadline is yet to come, or it is due and has not been popped.
+    #[inline]
     pub fn is_armed(&self) -> bool {
         self.node.is_linked()
     }
@@ -118,6 +121,7 @@ impl<T> Timer<T> {
     }
 
     /// `disarm`, for the destructor too.
+    #[inline]
     pub(crate) fn release(&self) -> Option<T> {
         let unlinked = self.node.unlink()?;
         if let Some(wheel) = self.node.owner.take() {
@@ -173,6 +177,7 @@ impl<T> TimerQueue<T> {
     /// that this advance makes due. Takes constant time and allocates nothing.
     ///
     /// In Python: `loop.call_at` (`asyncio/base_events.py`, `BaseEventLoop.call_at`).
+    #[inline]
     pub fn arm(&self, timer: Pin<&Timer<T>>, deadline: Instant, value: T) -> Option<T> {
         let old = timer.release();
         self.wheel().insert(timer.node(), deadline.as_nanos(), value);

@@ -80,6 +80,7 @@ struct Place {
 
 impl Place {
     /// Where `key` belongs when the wheel is at `elapsed`, which is earlier (rule 1).
+    #[inline]
     fn of(key: u64, elapsed: u64) -> Self {
         debug_assert!(key > elapsed);
         // The lowest bit makes no difference to the level; with it set, the logarithm exists.
@@ -143,6 +144,7 @@ impl<T> Wheel<T> {
     }
 
     /// Links `node`, which is idle.
+    #[inline]
     pub(crate) fn insert(self: &Rc<Self>, node: Pin<&TimerNode<T>>, key: u64, value: T) {
         node.owner.set(Some(Rc::clone(self)));
         node.value.set(Some(value));
@@ -169,6 +171,7 @@ impl<T> Wheel<T> {
     }
 
     /// Takes note that a node of this wheel was unlinked, by other means than popping.
+    #[inline]
     pub(crate) fn forget(&self, node: Unlinked) {
         self.len.set(self.len.get() - 1);
         let elapsed = self.elapsed.get();
@@ -192,12 +195,14 @@ impl<T> Wheel<T> {
         }
     }
 
+    #[inline]
     fn occupy(&self, place: Place) {
         let level = &self.occupied[place.level];
         level.set(level.get() | 1 << place.slot);
         self.levels.set(self.levels.get() | 1 << place.level);
     }
 
+    #[inline]
     fn vacate(&self, place: Place) {
         let level = &self.occupied[place.level];
         level.set(level.get() & !(1 << place.slot));

@@ -57,19 +57,29 @@ struct Made {
     origin: *const ScopeBase,
     /// Tells it from others, also when it was delivered to several scopes.
     serial: u32,
+    /// Whether there may be others of the same serial.
+    copied: Cell<bool>,
 }
 
 impl Request {
     pub(super) fn new(error: CancelledError, origin: *const ScopeBase) -> Self {
-        Self(Rc::new(Made { error, origin, serial: current::next_request_serial() }))
+        Self(Rc::new(Made { error, origin, serial: current::next_request_serial(), copied: Cell::new(false) }))
     }
 
     /// The same request, to be raised with another error if there is one.
     fn with_error(self, error: Option<CancelledError>) -> Self {
         match error {
-            Some(error) => Self(Rc::new(Made { error, origin: self.0.origin, serial: self.0.serial })),
+            Some(error) => {
+                self.0.copied.set(true);
+                Self(Rc::new(Made { error, origin: self.0.origin, serial: self.0.serial, copied: Cell::new(true) }))
+            }
             None => self,
         }
+    }
+
+    /// Whether this is the only place where the request is, which is nearly always so.
+    fn is_alone(&self) -> bool {
+        !self.0.copied.get() && Rc::strong_count(&self.0) == 1
     }
 
     fn into_error(self) -> CancelledError {
@@ -219,9 +229,10 @@ impl ScopeBase {
         self.take(Mail::Raised).map(Request::into_error)
     }
 
-    /// Notes that code of the task gets to know of a request: it is used up, wherever else it was delivered.
+    /// Notes that code of the task gets to know of a request, which the caller has taken out of where it was: it is used up,
+    /// wherever else it was delivered.
     pub(crate) fn note_heard(&self, request: &Request) {
-        if let Some(task) = self.task() {
+        if let Some(task) = self.task().filter(|_| !request.is_alone()) {
             task.extra_or_new().heard.set(request.0.serial);
         }
     }
