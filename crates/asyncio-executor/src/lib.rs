@@ -1,7 +1,7 @@
 //! Tasks, cancel scopes, futures and the order of a turn: asyncio's rules, without time and without I/O.
 //!
 //! An [`Executor`] holds a ready queue of task steps and callbacks and runs it a turn at a time, on one thread. It reads no
-//! clock and waits for nothing: an event loop, a test or a GUI steps it. Tasks are one allocation each; cancellation is a
+//! clock and waits for nothing: an event loop, a test or a GUI steps it. A task is one allocation and seldom more; cancellation is a
 //! request that code can catch ([`catch_cancelled`]), clean up after with `await`, pass on or refuse.
 
 mod awaitee;
