@@ -89,6 +89,44 @@ impl Drop for EnteredContext {
     }
 }
 
+/// A copy of a context that is none until something is set: for the callbacks of what there are many of.
+///
+/// What is set while it is entered stays in it, as with a [`Context`].
+#[derive(Debug, Default)]
+pub struct LazyContext(RefCell<Option<Context>>);
+
+/// Puts a context back when dropped, and keeps what was set.
+pub struct EnteredLazyContext<'a> {
+    lazy: &'a LazyContext,
+    before: Option<Context>,
+}
+
+impl LazyContext {
+    /// A copy of the current context.
+    #[must_use]
+    pub fn copy_current() -> Self {
+        Self(RefCell::new(inherited()))
+    }
+
+    /// Makes this the current context until the guard is dropped.
+    #[must_use]
+    pub fn enter(&self) -> EnteredLazyContext<'_> {
+        let own = self.0.borrow().clone();
+        EnteredLazyContext { lazy: self, before: swap(own) }
+    }
+}
+
+impl Drop for EnteredLazyContext<'_> {
+    fn drop(&mut self) {
+        let own = swap(self.before.take());
+        if let Some(own) = own {
+            // If it was entered twice, the inner one's is the context of what comes later.
+            let former = self.lazy.0.replace(Some(own));
+            drop(former);
+        }
+    }
+}
+
 impl Context {
     /// A context in which no variable is set.
     #[must_use]

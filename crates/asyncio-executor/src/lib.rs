@@ -32,7 +32,9 @@ pub use call_graph::{CallGraph, CallGraphEntry, capture_call_graph, format_call_
 pub use callback::Handle;
 pub use cancel::{CancelKind, CancelledError, Never, Raise, Returns};
 pub use catch::{CatchCancelled, WithCleanup, catch_cancelled, with_cleanup};
-pub use context_var::{Context, ContextSnapshot, ContextVar, EnteredContext, Token, copy_context};
+pub use context_var::{
+    Context, ContextSnapshot, ContextVar, EnteredContext, EnteredLazyContext, LazyContext, Token, copy_context,
+};
 pub use done::{CallbackId, Completion, Watcher};
 pub use executor::{Executor, ExecutorClosed, ExecutorRemote, TaskFactory};
 pub use fault::{Fault, Reporter};

@@ -31,18 +31,22 @@ use std::io;
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::Waker;
 
 use asyncio_event_loop::{EventLoop, IoHandler};
-use asyncio_executor::{Context, Fault, copy_context};
+use asyncio_executor::{Fault, LazyContext};
 use socket2::SockAddr;
 
 pub(crate) use self::channel::{Direction, Io};
 
+use crate::name::Name;
 use crate::protocol::Protocol;
 use crate::server::Attachment;
 use crate::transport::Transport;
+use crate::wakers::Wakers;
 use crate::write_buffer::WriteBuffer;
+
+/// Whether a socket that is accepted has the listener's `TCP_NODELAY`, so that it is set once and not for each connection.
+pub(crate) const INHERITS_NODELAY: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The high-water mark of the write buffer, before anybody sets another: CPython's.
 const HIGH_WATER: usize = 64 * 1024;
@@ -51,7 +55,7 @@ const HIGH_WATER: usize = 64 * 1024;
 pub(crate) struct Connection {
     this: EventLoop,
     /// What the protocol is called in.
-    context: Context,
+    context: LazyContext,
     io: RefCell<Option<Rc<Io>>>,
     direction: Direction,
     protocol: RefCell<Option<Rc<dyn Protocol>>>,
@@ -59,8 +63,8 @@ pub(crate) struct Connection {
     output: RefCell<WriteBuffer>,
     low_water: Cell<usize>,
     high_water: Cell<usize>,
-    local: Option<SockAddr>,
-    peer: Option<SockAddr>,
+    local: Option<Name>,
+    peer: Option<Name>,
     started: Cell<bool>,
     closing: Cell<bool>,
     lost: Cell<bool>,
@@ -77,7 +81,7 @@ pub(crate) struct Connection {
     /// `write_eof` was called.
     write_ended: Cell<bool>,
     /// Who waits until nothing is left to write.
-    flushing: RefCell<Vec<Waker>>,
+    flushing: Wakers,
 }
 
 /// A panic of a protocol, as the error that ended its connection.
@@ -103,15 +107,16 @@ impl Connection {
         server: Option<Attachment>,
         made: impl FnOnce() + 'static,
     ) -> Transport {
-        let local = io.socket().local_addr().ok();
-        let peer = peer.or_else(|| io.socket().peer_addr().ok());
-        if local.as_ref().is_some_and(|local| local.is_ipv4() || local.is_ipv6()) {
+        let local = io.socket().local_addr().ok().map(Name::from);
+        let peer = peer.or_else(|| io.socket().peer_addr().ok()).map(Name::from);
+        let inherits = server.is_some() && INHERITS_NODELAY;
+        if !inherits && matches!(local, Some(Name::Inet(_))) {
             // Small writes go out without waiting for the answer to the one before. It is an optimization.
             let _ = io.socket().set_tcp_nodelay(true);
         }
         let connection = Rc::new(Self {
             this: this.clone(),
-            context: copy_context(),
+            context: LazyContext::copy_current(),
             io: RefCell::new(None),
             direction: io.direction,
             protocol: RefCell::new(Some(protocol)),
@@ -130,7 +135,7 @@ impl Connection {
             write_queued: Cell::new(false),
             writing_paused: Cell::new(false),
             write_ended: Cell::new(false),
-            flushing: RefCell::default(),
+            flushing: Wakers::default(),
         });
         io.registration.set_handler(connection.clone());
         *connection.io.borrow_mut() = Some(Rc::new(io));
@@ -175,11 +180,11 @@ impl Connection {
         }
     }
 
-    pub(crate) fn local(&self) -> Option<&SockAddr> {
+    pub(crate) fn local(&self) -> Option<&Name> {
         self.local.as_ref()
     }
 
-    pub(crate) fn peer(&self) -> Option<&SockAddr> {
+    pub(crate) fn peer(&self) -> Option<&Name> {
         self.peer.as_ref()
     }
 
@@ -213,7 +218,7 @@ impl Connection {
         if !self.lost.replace(true) {
             let this = self.clone();
             self.this.call_soon(move || this.end(error));
-            self.wake_flushing();
+            self.flushing.wake();
         }
     }
 
@@ -279,6 +284,6 @@ impl IoHandler for Connection {
         self.lost.set(true);
         self.output.borrow_mut().clear();
         self.let_go();
-        self.wake_flushing();
+        self.flushing.wake();
     }
 }

@@ -10,6 +10,7 @@ mod create_connection;
 mod create_server;
 mod datagram;
 mod listener;
+mod name;
 #[cfg(unix)]
 mod pipe;
 mod protocol;
@@ -30,6 +31,7 @@ mod tls;
 mod transport;
 #[cfg(unix)]
 mod unix;
+mod wakers;
 mod write_buffer;
 
 pub use address::{Family, Target, ToAddrs};

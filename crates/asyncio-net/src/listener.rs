@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use asyncio_event_loop::{EventLoop, IoHandler, IoRegistration, TimerHandle};
 use asyncio_executor::{Context, Fault, copy_context};
-use socket2::{SockAddr, Socket};
+use asyncio_reactor::AsDescriptor;
+use socket2::Socket;
 
-use crate::connection::{Connection, Io};
+use crate::connection::{Connection, INHERITS_NODELAY, Io};
 use crate::protocol::Protocol;
 use crate::server::{Attachment, Core};
+use crate::sock::Address;
 use crate::sys;
 
 /// How long a server does not accept after it ran out of descriptors or memory: CPython's `ACCEPT_RETRY_DELAY`.
@@ -72,6 +74,10 @@ impl Listener {
         if self.registration.borrow().is_some() {
             return Ok(());
         }
+        if INHERITS_NODELAY && self.local.is_some() {
+            // As for each connection elsewhere. It is an optimization.
+            let _ = socket.set_tcp_nodelay(true);
+        }
         socket.listen(self.backlog)?;
         let registration = self.this.register_io(&*socket, self.clone())?;
         let before = self.registration.replace(Some(registration));
@@ -97,8 +103,8 @@ impl Listener {
     fn accept(self: &Rc<Self>) {
         for _ in 0..self.backlog.max(1) {
             let Some(socket) = self.socket.borrow().clone() else { return };
-            match socket.accept() {
-                Ok((socket, peer)) => self.serve(socket, peer),
+            match sys::accept(socket.as_descriptor()) {
+                Ok((socket, peer)) => self.serve(socket.into(), &peer),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
                         if let Some(registration) = &*self.registration.borrow() {
@@ -117,15 +123,22 @@ impl Listener {
         self.this.call_soon(move || this.accept());
     }
 
-    fn serve(self: &Rc<Self>, socket: Socket, peer: SockAddr) {
+    fn serve(self: &Rc<Self>, socket: Socket, peer: &Address) {
         let Some(core) = self.core.upgrade() else { return };
-        let io = match socket.set_nonblocking(true).and_then(|()| Io::register(&self.this, socket, self.clone())) {
+        let io = match Io::register(&self.this, socket, self.clone()) {
             Ok(io) => io,
             Err(error) => return report("a connection that was accepted cannot be served", &error),
         };
         match catch_unwind(AssertUnwindSafe(|| (self.factory)())) {
             Ok(protocol) => {
-                drop(Connection::start(&self.this, io, Some(peer), protocol, Some(Attachment::new(&core)), || {}));
+                drop(Connection::start(
+                    &self.this,
+                    io,
+                    peer.to_sock_addr().ok(),
+                    protocol,
+                    Some(Attachment::new(&core)),
+                    || {},
+                ));
             }
             Err(payload) => Fault::new("exception in the protocol factory of a server").payload(payload).report(),
         }

@@ -9,7 +9,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use asyncio_executor::create_task;
-use asyncio_sync::Event;
 
 use crate::protocol::Protocol;
 use crate::read_buffer::ReadBuffer;
@@ -17,6 +16,7 @@ use crate::read_error::again;
 use crate::stream_reader::StreamReader;
 use crate::stream_writer::StreamWriter;
 use crate::transport::Transport;
+use crate::wakers::Wakers;
 
 /// What a server calls with the two ends of a stream.
 pub(crate) type Handler = Rc<dyn Fn(StreamReader, StreamWriter, Rc<State>)>;
@@ -37,10 +37,12 @@ pub(crate) struct State {
     reading: Cell<Option<Waker>>,
     /// Set while the transport asks for no more.
     writing_paused: Cell<bool>,
-    resumed: Event,
-    lost: Event,
-    /// Who polls for writing to go on or for the end, and has no future to wait with.
-    polling: RefCell<Vec<Waker>>,
+    /// How often writing has gone on after a pause.
+    resumes: Cell<u32>,
+    /// The last callback has come.
+    lost: Cell<bool>,
+    /// Who waits for writing to go on, or for the end.
+    waiting: Wakers,
 }
 
 impl State {
@@ -57,9 +59,9 @@ impl State {
             reading_paused: Cell::new(false),
             reading: Cell::new(None),
             writing_paused: Cell::new(false),
-            resumed: Event::new(),
-            lost: Event::new(),
-            polling: RefCell::default(),
+            resumes: Cell::new(0),
+            lost: Cell::new(false),
+            waiting: Wakers::default(),
         })
     }
 
@@ -189,30 +191,30 @@ impl State {
         self.writing_paused.get()
     }
 
-    pub(crate) fn resumed(&self) -> &Event {
-        &self.resumed
+    pub(crate) fn resumes(&self) -> u32 {
+        self.resumes.get()
     }
 
-    pub(crate) fn lost(&self) -> &Event {
-        &self.lost
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.get()
     }
 
-    /// Has the task of `cx` woken when writing may go on and when the connection is lost.
-    pub(crate) fn await_change(&self, cx: &Context<'_>) {
-        let waker = cx.waker().clone();
-        let mut polling = self.polling.borrow_mut();
-        if !polling.iter().any(|other| other.will_wake(&waker)) {
-            polling.push(waker);
-            return;
+    /// Ready when the transport takes more, or the connection is lost.
+    pub(crate) fn poll_writable(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.writing_paused.get() && !self.lost.get() {
+            self.waiting.add(cx);
+            return Poll::Pending;
         }
-        drop(polling);
-        drop(waker);
+        Poll::Ready(())
     }
 
-    fn tell_of_change(&self) {
-        self.resumed.set();
-        let polling = self.polling.take();
-        polling.into_iter().for_each(Waker::wake);
+    /// Ready when the connection is lost.
+    pub(crate) fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.lost.get() {
+            self.waiting.add(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -268,19 +270,19 @@ impl Protocol for StreamProtocol {
         }
         let transport = state.transport.take();
         drop(transport);
+        state.lost.set(true);
         state.wake_reader();
-        state.lost.set();
-        state.tell_of_change();
+        state.waiting.wake();
     }
 
     fn pause_writing(&self) {
         self.state.writing_paused.set(true);
-        self.state.resumed.clear();
     }
 
     fn resume_writing(&self) {
         self.state.writing_paused.set(false);
-        self.state.tell_of_change();
+        self.state.resumes.set(self.state.resumes.get().wrapping_add(1));
+        self.state.waiting.wake();
     }
 }
 

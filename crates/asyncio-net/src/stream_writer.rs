@@ -5,13 +5,12 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::Location;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::yield_now;
-use asyncio_sync::Event;
 use futures_io::AsyncWrite;
 
 use crate::stream_state::State;
@@ -133,11 +132,17 @@ impl StreamWriter {
                 yield_now().await;
             }
             state.check()?;
-            if state.lost().is_set() {
+            if state.is_lost() {
                 return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the connection is closed"));
             }
             if state.is_writing_paused() {
-                wait(state.resumed(), &DRAIN, location).await;
+                // Over when writing went on for a moment, as in Python, though it may have paused again by now.
+                let resumes = state.resumes();
+                let resumed = |cx: &mut Context<'_>| match state.resumes() == resumes {
+                    true => state.poll_writable(cx),
+                    false => Poll::Ready(()),
+                };
+                wait(resumed, &DRAIN, location).await;
                 state.check()?;
             }
             Ok(())
@@ -205,7 +210,7 @@ impl StreamWriter {
     pub fn wait_closed(&self) -> impl Future<Output = io::Result<()>> {
         let location = Location::caller();
         async move {
-            wait(self.core.state.lost(), &CLOSED, location).await;
+            wait(|cx| self.core.state.poll_lost(cx), &CLOSED, location).await;
             self.core.state.check()
         }
     }
@@ -269,11 +274,14 @@ impl StreamWriter {
     }
 }
 
-/// Waits for an event, and says what for.
-async fn wait(event: &Event, kind: &'static WaitKind, location: &'static Location<'static>) {
-    let mut waiting = pin!(event.wait());
+/// Waits until it is ready, and says what for.
+async fn wait(
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    kind: &'static WaitKind,
+    location: &'static Location<'static>,
+) {
     poll_fn(|cx| {
-        let polled = waiting.as_mut().poll(cx);
+        let polled = poll(cx);
         if polled.is_pending() {
             report_wait(kind, Some(location));
         }
@@ -291,8 +299,7 @@ impl AsyncWrite for StreamWriter {
         if transport.is_closing() || transport.has_write_ended() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
         }
-        if state.is_writing_paused() {
-            state.await_change(cx);
+        if state.poll_writable(cx).is_pending() {
             report_wait(&DRAIN, None);
             return Poll::Pending;
         }
@@ -312,12 +319,11 @@ impl AsyncWrite for StreamWriter {
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (state, transport) = (self.core.state(), self.core.transport());
         transport.close();
-        if state.lost().is_set() {
-            return Poll::Ready(state.check());
+        if state.poll_lost(cx).is_pending() {
+            report_wait(&CLOSED, None);
+            return Poll::Pending;
         }
-        state.await_change(cx);
-        report_wait(&CLOSED, None);
-        Poll::Pending
+        Poll::Ready(state.check())
     }
 }
 

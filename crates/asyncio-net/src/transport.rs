@@ -8,9 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-use socket2::SockAddr;
-
 use crate::connection::{Connection, Io};
+use crate::name::Name;
 use crate::protocol::Protocol;
 #[cfg(feature = "rustls")]
 use crate::tls::{TlsConnection, TlsInfo};
@@ -193,14 +192,14 @@ impl Transport {
     #[cfg(unix)]
     #[must_use]
     pub fn unix_peer_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
-        self.peer().and_then(SockAddr::as_unix)
+        self.peer().and_then(Name::as_unix)
     }
 
     /// This end's address on a Unix socket.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_local_addr(&self) -> Option<std::os::unix::net::SocketAddr> {
-        self.local().and_then(SockAddr::as_unix)
+        self.local().and_then(Name::as_unix)
     }
 
     /// What the two ends of TLS agreed on, also after the end; `None` if this is no TLS connection, and during the handshake.
@@ -245,11 +244,11 @@ impl Transport {
         each!(self, link => link.io())
     }
 
-    pub(crate) fn peer(&self) -> Option<&SockAddr> {
+    pub(crate) fn peer(&self) -> Option<&Name> {
         each!(self, link => link.peer())
     }
 
-    pub(crate) fn local(&self) -> Option<&SockAddr> {
+    pub(crate) fn local(&self) -> Option<&Name> {
         each!(self, link => link.local())
     }
 
@@ -325,7 +324,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-fn ip(address: Option<&SockAddr>) -> io::Result<SocketAddr> {
+fn ip(address: Option<&Name>) -> io::Result<SocketAddr> {
     match address {
         None => Err(io::Error::new(io::ErrorKind::NotConnected, "the address of the connection was not known in time")),
         Some(address) => address.as_socket().ok_or_else(|| {

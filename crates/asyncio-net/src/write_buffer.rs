@@ -10,9 +10,12 @@ const JOIN_BELOW: usize = 16 * 1024;
 /// How many pieces one system call is given at most. More is allowed, and gains nothing once the pieces are joined.
 pub(crate) const MOST_SLICES: usize = 64;
 
-/// A queue of bytes in chunks, written from the front.
+/// A queue of bytes in chunks, written from the front. Empty it is a null pointer: most connections have nothing to keep.
 #[derive(Debug, Default)]
-pub(crate) struct WriteBuffer {
+pub(crate) struct WriteBuffer(Option<Box<Chunks>>);
+
+#[derive(Debug, Default)]
+struct Chunks {
     chunks: VecDeque<Vec<u8>>,
     /// How much of the first chunk is written.
     head: usize,
@@ -21,11 +24,11 @@ pub(crate) struct WriteBuffer {
 
 impl WriteBuffer {
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.0.as_ref().map_or(0, |kept| kept.len)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_none()
     }
 
     /// Adds bytes at the end.
@@ -33,10 +36,11 @@ impl WriteBuffer {
         if data.is_empty() {
             return;
         }
-        self.len += data.len();
-        match self.chunks.back_mut() {
+        let kept = self.0.get_or_insert_default();
+        kept.len += data.len();
+        match kept.chunks.back_mut() {
             Some(last) if last.len() + data.len() <= JOIN_BELOW => last.extend_from_slice(data),
-            _ => self.chunks.push_back(data.to_vec()),
+            _ => kept.chunks.push_back(data.to_vec()),
         }
     }
 
@@ -44,16 +48,33 @@ impl WriteBuffer {
     pub(crate) fn slices(&self) -> ([IoSlice<'_>; MOST_SLICES], usize) {
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
         let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-            let skipped = if count == 0 { self.head } else { 0 };
-            *slice = IoSlice::new(&chunk[skipped..]);
-            count += 1;
+        if let Some(kept) = &self.0 {
+            for (slice, chunk) in slices.iter_mut().zip(&kept.chunks) {
+                let skipped = if count == 0 { kept.head } else { 0 };
+                *slice = IoSlice::new(&chunk[skipped..]);
+                count += 1;
+            }
         }
         (slices, count)
     }
 
-    /// Removes bytes from the front: they were written.
-    pub(crate) fn consume(&mut self, mut count: usize) {
+    /// Removes bytes from the front: they were written. There are at least so many.
+    pub(crate) fn consume(&mut self, count: usize) {
+        let Some(kept) = &mut self.0 else { return };
+        if count == kept.len {
+            self.clear();
+        } else {
+            kept.consume(count);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Chunks {
+    fn consume(&mut self, mut count: usize) {
         self.len -= count;
         while count > 0 {
             let left = self.chunks[0].len() - self.head;
@@ -65,10 +86,6 @@ impl WriteBuffer {
             self.head = 0;
             self.chunks.pop_front();
         }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 }
 

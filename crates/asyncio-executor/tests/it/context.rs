@@ -1,6 +1,8 @@
 //! Context variables: inherited as copies, shared on request, reset by token, and nobody's outside their task.
 
-use asyncio_executor::{Context, Executor, Task, call_soon, context_var, copy_context, create_task, yield_now};
+use asyncio_executor::{
+    Context, Executor, LazyContext, Task, call_soon, context_var, copy_context, create_task, yield_now,
+};
 
 use crate::trace::{Log, abroad, run};
 
@@ -169,6 +171,33 @@ fn a_context_is_the_same_when_cloned_and_another_when_copied() {
         (format!("{context:?}"), format!("{copy:?}")),
         ("Context { variables: 1 }".into(), "Context { variables: 0 }".into())
     );
+}
+
+#[test]
+fn a_lazy_context_keeps_what_is_set_in_it_and_shows_it_to_nobody_else() {
+    abroad(|| {
+        let lazy = LazyContext::copy_current();
+        for turn in 0..3 {
+            let _entered = lazy.enter();
+            assert_eq!(NUMBER.get(), turn);
+            drop(NUMBER.set(turn + 1));
+        }
+        assert_eq!(NUMBER.get(), 0);
+        drop(NUMBER.set(9));
+        let (copy, inner) = (LazyContext::copy_current(), LazyContext::default());
+        drop(NUMBER.set(10));
+        let entered = copy.enter();
+        assert_eq!(NUMBER.get(), 9);
+        {
+            let _entered = inner.enter();
+            assert_eq!(NUMBER.get(), 0);
+            let _again = copy.enter();
+            drop(NUMBER.set(11));
+        }
+        assert_eq!(NUMBER.get(), 11);
+        drop(entered);
+        assert_eq!(NUMBER.get(), 10);
+    });
 }
 
 #[test]

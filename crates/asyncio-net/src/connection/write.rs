@@ -218,7 +218,7 @@ impl Connection {
         } else if self.write_ended.get() {
             self.shut_down_writing();
         }
-        self.wake_flushing();
+        self.flushing.wake();
     }
 
     /// Ready when nothing is left to write, or the connection is lost.
@@ -226,19 +226,7 @@ impl Connection {
         if self.lost.get() || self.output.borrow().is_empty() {
             return Poll::Ready(());
         }
-        let waker = cx.waker().clone();
-        let mut flushing = self.flushing.borrow_mut();
-        if flushing.iter().any(|other| other.will_wake(&waker)) {
-            drop(flushing);
-            drop(waker);
-        } else {
-            flushing.push(waker);
-        }
+        self.flushing.add(cx);
         Poll::Pending
-    }
-
-    pub(super) fn wake_flushing(&self) {
-        let wakers = self.flushing.take();
-        wakers.into_iter().for_each(std::task::Waker::wake);
     }
 }

@@ -1,8 +1,11 @@
 //! Addresses of sockets, and the names that stand for them.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
+
+use socket2::SockAddr;
 
 /// Where a socket is bound, or whom it talks to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +44,22 @@ impl Address {
     #[must_use]
     pub fn is_unix(&self) -> bool {
         !matches!(self, Address::Inet(_))
+    }
+
+    /// As connections take it, where the platform has it.
+    pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {
+        match self {
+            Address::Inet(address) => Ok((*address).into()),
+            Address::Path(path) => SockAddr::unix(path),
+            #[cfg(unix)]
+            Address::Abstract(name) => {
+                let name = [&[0], name.as_slice()].concat();
+                SockAddr::unix(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(name))
+            }
+            #[cfg(not(unix))]
+            Address::Abstract(_) => Err(io::ErrorKind::Unsupported.into()),
+            Address::Unnamed => SockAddr::unix(""),
+        }
     }
 }
 
@@ -152,6 +171,18 @@ is_an_address!(SocketAddr: Done, &Path: Done, Address: Done, SocketAddrV4: Inet,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_a_form_for_connections() {
+        for address in
+            [Address::from(SocketAddr::from(([127, 0, 0, 1], 80))), Address::from(Path::new("/tmp/some socket"))]
+        {
+            let other_form = address.to_sock_addr().unwrap();
+            assert_eq!(other_form.as_socket(), address.as_inet());
+            assert_eq!(other_form.as_pathname(), address.as_path());
+        }
+        assert!(Address::Unnamed.to_sock_addr().unwrap().is_unnamed());
+    }
 
     #[test]
     fn a_literal_is_an_address_and_a_name_is_not() {

@@ -29,9 +29,9 @@ use std::time::Duration;
 use asyncio_event_loop::{EventLoop, TimerHandle};
 use asyncio_executor::Fault;
 use rustls::{ClientConnection, Connection as Session, ServerConnection};
-use socket2::SockAddr;
 
 use crate::connection::{Io, ProtocolPanicked, report_panic};
+use crate::name::Name;
 use crate::protocol::Protocol;
 use crate::read_buffer::ReadBuffer;
 use crate::read_error::again;
@@ -230,7 +230,7 @@ impl TlsConnection {
     fn peer_name(&self) -> String {
         match &self.side.end {
             End::Client(_, name) => format!("`{}`", name.to_str()),
-            End::Server(_) => match self.peer().and_then(SockAddr::as_socket) {
+            End::Server(_) => match self.peer().and_then(Name::as_socket) {
                 Some(address) => address.to_string(),
                 None => "a client".to_owned(),
             },
@@ -414,11 +414,11 @@ impl TlsConnection {
         self.below.get()
     }
 
-    pub(crate) fn local(&self) -> Option<&SockAddr> {
+    pub(crate) fn local(&self) -> Option<&Name> {
         self.below()?.local()
     }
 
-    pub(crate) fn peer(&self) -> Option<&SockAddr> {
+    pub(crate) fn peer(&self) -> Option<&Name> {
         self.below()?.peer()
     }
 

@@ -130,6 +130,8 @@ const FOR_BUILDERS: &[&str] = &[
     "ConditionWaitFor",
     "ContextSnapshot",
     "EnteredContext",
+    "EnteredLazyContext",
+    "LazyContext",
     "EventWait",
     "Guard",
     "LockAcquire",
