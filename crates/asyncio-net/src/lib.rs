@@ -21,6 +21,7 @@ mod sendfile;
 mod server;
 mod sock;
 mod stream;
+mod stream_feeder;
 mod stream_reader;
 mod stream_state;
 mod stream_writer;
@@ -58,6 +59,7 @@ pub use sock::{Accept, Address, AsSocket, LoopSockets, Place, Socket};
 pub use stream::{OpenConnection, StartServer, open_connection, start_server};
 #[cfg(unix)]
 pub use stream::{open_unix_connection, start_unix_server};
+pub use stream_feeder::StreamFeeder;
 pub use stream_reader::{Lines, Separators, StreamReader};
 pub use stream_writer::StreamWriter;
 #[cfg(feature = "rustls")]

@@ -115,6 +115,11 @@ impl State {
     }
 
     /// How many bytes have arrived and were not read.
+    /// Whether the transport is to be asked for no more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.buffered() > self.limit.saturating_mul(2)
+    }
+
     pub(crate) fn buffered(&self) -> usize {
         self.taken.get() + self.incoming.borrow().len()
     }
@@ -248,7 +253,7 @@ impl Protocol for StreamProtocol {
         state.incoming.borrow_mut().push(data);
         state.wake_reader();
         if !state.reading_paused.get()
-            && state.buffered() > state.limit.saturating_mul(2)
+            && state.is_full()
             && let Some(transport) = state.transport()
         {
             state.reading_paused.set(true);

@@ -80,8 +80,9 @@ pub use asyncio_net::{
 // Streams, servers, transports and protocols.
 pub use asyncio_net::{
     BufferedProtocol, ConnectErrors, CreateConnection, CreateServer, Family, IncompleteReadError, LimitOverrunError,
-    Lines, OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamReader, StreamWriter, ToAddrs,
-    Transport, connect_accepted_socket, create_connection, create_server, open_connection, start_server,
+    Lines, OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamFeeder, StreamReader,
+    StreamWriter, ToAddrs, Transport, connect_accepted_socket, create_connection, create_server, open_connection,
+    start_server,
 };
 
 /// The traits whose methods are called on the loop, in one import: `use asyncio::prelude::*;`.

@@ -47,7 +47,7 @@ reachable! {
     TaskDoneError ZeroPartiesError
     // Streams, servers, transports and protocols.
     BufferedProtocol ConnectErrors CreateConnection CreateServer Family IncompleteReadError LimitOverrunError Lines
-    OpenConnection Protocol ReadError Separators Server StartServer StreamReader StreamWriter ToAddrs Transport
+    OpenConnection Protocol ReadError Separators Server StartServer StreamFeeder StreamReader StreamWriter ToAddrs Transport
     connect_accepted_socket create_connection create_server open_connection prelude start_server
     // Callbacks, threads, signals.
     ConcurrentFuture Handle Job LoopClosed LoopRemote Pool RemoteError ThreadFuture ThreadPool TimerHandle

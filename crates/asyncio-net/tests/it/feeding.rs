@@ -1,0 +1,111 @@
+//! Readers that are fed by hand: what each read gives, however the bytes are cut.
+
+use std::io::{self, ErrorKind};
+
+use asyncio_net::{ReadError, StreamReader};
+use proptest::prelude::*;
+
+use crate::support::{run, turns};
+
+#[test]
+fn nothing_is_no_data_and_a_read_of_nothing_takes_nothing() {
+    run(async {
+        let (feeder, mut reader) = StreamReader::fed(10);
+        feeder.feed_data(b"");
+        assert!(!reader.at_eof());
+        feeder.feed_data(b"data");
+        assert_eq!(reader.read(0).await.unwrap(), b"");
+        assert_eq!(reader.readexactly(0).await.unwrap(), b"");
+        assert_eq!(reader.read(100).await.unwrap(), b"data");
+        feeder.feed_eof();
+        assert!(reader.at_eof());
+        assert_eq!(reader.read(100).await.unwrap(), b"");
+    });
+}
+
+#[test]
+fn an_error_wakes_the_reader_that_waits_and_is_told_each_time() {
+    run(async {
+        let (feeder, mut reader) = StreamReader::fed(10);
+        let reading = asyncio::create_task(async move {
+            let first = reader.read(1).await.unwrap_err();
+            (first.kind(), reader)
+        });
+        turns().await;
+        assert!(!reading.done());
+        feeder.set_exception(io::Error::from(ErrorKind::HostUnreachable));
+        let (kind, mut reader) = reading.await;
+        assert_eq!(kind, ErrorKind::HostUnreachable);
+        assert!(matches!(reader.readline().await, Err(ReadError::Io(error)) if error.kind() == kind));
+        assert!(matches!(reader.readexactly(1).await, Err(ReadError::Io(error)) if error.kind() == kind));
+    });
+}
+
+#[test]
+fn an_error_after_the_reader_was_cancelled_harms_nobody() {
+    run(async {
+        let (feeder, mut reader) = StreamReader::fed(10);
+        let reading = asyncio::create_task(async move { reader.readline().await });
+        turns().await;
+        reading.cancel();
+        assert!(reading.join().await.is_err());
+        feeder.set_exception(io::Error::from(ErrorKind::BrokenPipe));
+        feeder.feed_data(b"nobody wants it");
+        assert!(!feeder.is_full());
+    });
+}
+
+#[test]
+fn it_is_full_above_twice_the_limit_until_some_is_read() {
+    run(async {
+        let (feeder, mut reader) = StreamReader::fed(4);
+        feeder.feed_data(b"12345678");
+        assert!(!feeder.is_full());
+        feeder.feed_data(b"9");
+        assert!(feeder.is_full());
+        assert_eq!(reader.read(1).await.unwrap(), b"1");
+        assert!(!feeder.is_full());
+    });
+}
+
+proptest! {
+    /// Lines come out whole and in order, however they were cut, and with reads of other kinds between.
+    #[test]
+    fn lines_come_out_whole_however_they_are_cut(
+        lines in proptest::collection::vec("[ab]{0,20}", 0..20),
+        cuts in proptest::collection::vec(1usize..8, 0..200),
+        counted in proptest::collection::vec(any::<bool>(), 20),
+    ) {
+        run(async {
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let (feeder, mut reader) = StreamReader::fed(20);
+            let feeding = {
+                let text = text.clone();
+                asyncio::create_task(async move {
+                    let mut rest = text.as_bytes();
+                    for cut in cuts.into_iter().cycle().chain([usize::MAX]) {
+                        if rest.is_empty() {
+                            break;
+                        }
+                        let (now, later) = rest.split_at(cut.min(rest.len()));
+                        feeder.feed_data(now);
+                        rest = later;
+                        if cut % 3 == 0 {
+                            asyncio::yield_now().await;
+                        }
+                    }
+                })
+            };
+            for (line, counted) in lines.iter().zip(counted) {
+                let expected = format!("{line}\n");
+                let got = match counted {
+                    true => reader.readexactly(expected.len()).await.unwrap(),
+                    false => reader.readline().await.unwrap(),
+                };
+                assert_eq!(got, expected.as_bytes());
+            }
+            assert_eq!(reader.read_to_end().await.unwrap(), b"");
+            feeding.await;
+        });
+    }
+}
