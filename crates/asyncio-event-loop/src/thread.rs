@@ -366,3 +366,28 @@ pub fn to_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T
     let context = copy_context().snapshot();
     ThreadFuture::submit(&this, &*pool, move || context.restore().run(f))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_of_its_own_has_its_name_and_keeps_its_panic() {
+        let (told, names) = mpsc::channel();
+        let tell = told.clone();
+        spawn_thread("asyncio-test", Box::new(move || tell.send(thread::current().name().map(str::to_owned)).unwrap()))
+            .unwrap();
+        assert_eq!(names.recv().unwrap().as_deref(), Some("asyncio-test"));
+        spawn_thread(
+            "asyncio-test",
+            Box::new(move || {
+                let _told = told;
+                panic!("kept");
+            }),
+        )
+        .unwrap();
+        // It is over when nobody can tell any more.
+        assert!(names.recv().is_err());
+    }
+}

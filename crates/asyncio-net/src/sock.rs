@@ -11,6 +11,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
+use std::os::fd::OwnedFd;
+#[cfg(unix)]
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use std::time::Duration;
 use asyncio_event_loop::EventLoop;
 
 use crate::address::ToAddrs;
+#[cfg(unix)]
+use crate::create_connection::Connecting;
 use crate::create_connection::CreateConnection;
 use crate::create_server::CreateServer;
 use crate::datagram::{CreateDatagramEndpoint, DatagramProtocol};
@@ -35,7 +39,7 @@ pub use socket::{Accept, AsSocket, Socket};
 /// this order.
 pub(crate) const FULL_RECEIVER_PAUSE: Duration = Duration::from_millis(1);
 
-/// The loop's calls on sockets and names, and what makes connections, servers and endpoints, as methods of [`EventLoop`].
+/// The loop's calls on sockets and names, and what makes connections, servers, pipes and endpoints, as methods of [`EventLoop`].
 ///
 /// The calls on sockets take any socket of the standard library, of `socket2`, or anything else with a descriptor, and a [`Socket`], which
 /// stays registered and is the fast form. All of them
@@ -331,6 +335,34 @@ pub trait LoopSockets: sealed::Sealed {
         P: Protocol + 'static,
     {
         crate::create_unix_server(factory, path)
+    }
+
+    /// Reads from a pipe, and makes the protocol of it: see [`connect_read_pipe`](crate::connect_read_pipe).
+    ///
+    /// # In Python
+    ///
+    /// `loop.connect_read_pipe`.
+    #[cfg(unix)]
+    fn connect_read_pipe<F, P>(&self, factory: F, pipe: impl Into<OwnedFd>) -> Connecting<F, P>
+    where
+        F: FnOnce() -> P,
+        P: Protocol + 'static,
+    {
+        crate::connect_read_pipe(factory, pipe)
+    }
+
+    /// Writes to a pipe, and makes the protocol of it: see [`connect_write_pipe`](crate::connect_write_pipe).
+    ///
+    /// # In Python
+    ///
+    /// `loop.connect_write_pipe`.
+    #[cfg(unix)]
+    fn connect_write_pipe<F, P>(&self, factory: F, pipe: impl Into<OwnedFd>) -> Connecting<F, P>
+    where
+        F: FnOnce() -> P,
+        P: Protocol + 'static,
+    {
+        crate::connect_write_pipe(factory, pipe)
     }
 
     /// Makes a datagram socket and a protocol that it serves: see [`CreateDatagramEndpoint`].

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
-use asyncio_net::{connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe};
+use asyncio_net::{LoopSockets, connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe};
 
 use crate::support::{Recorder, alone, record_faults, reset_on_close, run, run_without_leak, turns, until};
 
@@ -22,7 +22,8 @@ fn fill(read: &mut impl Read, len: usize) -> Vec<u8> {
 fn a_read_pipe_gives_its_data_in_pieces_then_the_end() {
     run_without_leak(async || {
         let (read, mut write) = io::pipe().unwrap();
-        let (transport, protocol) = connect_read_pipe(Recorder::default, read).await.unwrap();
+        let this = asyncio::get_running_loop();
+        let (transport, protocol) = this.connect_read_pipe(Recorder::default, read).await.unwrap();
         assert_eq!(protocol.log(), ["made"]);
         assert!(transport.is_reading() && !transport.is_closing() && !transport.can_write_eof());
         write.write_all(b"1").unwrap();
@@ -134,7 +135,8 @@ fn what_is_no_pipe_is_refused_by_name() {
 fn writes_arrive_and_close_ends_the_pipe_after_them() {
     run_without_leak(async || {
         let (mut read, write) = io::pipe().unwrap();
-        let (transport, protocol) = connect_write_pipe(Recorder::default, write).await.unwrap();
+        let this = asyncio::get_running_loop();
+        let (transport, protocol) = this.connect_write_pipe(Recorder::default, write).await.unwrap();
         transport.write(b"1");
         transport.write(b"");
         transport.writelines(["23", "45"]);
