@@ -101,6 +101,9 @@ impl Listener {
 
     /// Accepts as many connections as the backlog holds; if there may be more, goes on in the next turn.
     fn accept(self: &Rc<Self>) {
+        if self.is_suspended() {
+            return;
+        }
         for _ in 0..self.backlog.max(1) {
             let Some(socket) = self.socket.borrow().clone() else { return };
             match sys::accept(socket.as_descriptor()) {
@@ -170,7 +173,7 @@ fn report(what: &str, error: &dyn Display) {
 
 impl IoHandler for Listener {
     fn ready(self: Rc<Self>, readable: bool, _writable: bool) {
-        if readable && !self.is_suspended() {
+        if readable {
             let _context = self.context.enter();
             self.accept();
         }

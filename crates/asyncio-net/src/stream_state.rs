@@ -204,22 +204,9 @@ impl State {
         self.lost.get()
     }
 
-    /// Ready when the transport takes more, or the connection is lost.
-    pub(crate) fn poll_writable(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.writing_paused.get() && !self.lost.get() {
-            self.waiting.add(cx);
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-
-    /// Ready when the connection is lost.
-    pub(crate) fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
-        if !self.lost.get() {
-            self.waiting.add(cx);
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+    /// Who waits for writing to go on, or for the end.
+    pub(crate) fn waiting(&self) -> &Wakers {
+        &self.waiting
     }
 }
 

@@ -138,11 +138,8 @@ impl StreamWriter {
             if state.is_writing_paused() {
                 // Over when writing went on for a moment, as in Python, though it may have paused again by now.
                 let resumes = state.resumes();
-                let resumed = |cx: &mut Context<'_>| match state.resumes() == resumes {
-                    true => state.poll_writable(cx),
-                    false => Poll::Ready(()),
-                };
-                wait(resumed, &DRAIN, location).await;
+                let is_over = || state.resumes() != resumes || !state.is_writing_paused() || state.is_lost();
+                wait(state, is_over, &DRAIN, location).await;
                 state.check()?;
             }
             Ok(())
@@ -210,7 +207,7 @@ impl StreamWriter {
     pub fn wait_closed(&self) -> impl Future<Output = io::Result<()>> {
         let location = Location::caller();
         async move {
-            wait(|cx| self.core.state.poll_lost(cx), &CLOSED, location).await;
+            wait(&self.core.state, || self.core.state.is_lost(), &CLOSED, location).await;
             self.core.state.check()
         }
     }
@@ -274,18 +271,21 @@ impl StreamWriter {
     }
 }
 
-/// Waits until it is ready, and says what for.
+/// Waits until it is over, and says what for.
 async fn wait(
-    mut poll: impl FnMut(&mut Context<'_>) -> Poll<()>,
+    state: &State,
+    is_over: impl Fn() -> bool,
     kind: &'static WaitKind,
     location: &'static Location<'static>,
 ) {
+    let place = state.waiting().place();
     poll_fn(|cx| {
-        let polled = poll(cx);
-        if polled.is_pending() {
-            report_wait(kind, Some(location));
+        if is_over() {
+            return Poll::Ready(());
         }
-        polled
+        place.stay(cx);
+        report_wait(kind, Some(location));
+        Poll::Pending
     })
     .await;
 }
@@ -299,7 +299,8 @@ impl AsyncWrite for StreamWriter {
         if transport.is_closing() || transport.has_write_ended() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
         }
-        if state.poll_writable(cx).is_pending() {
+        if state.is_writing_paused() && !state.is_lost() {
+            state.waiting().add(cx);
             report_wait(&DRAIN, None);
             return Poll::Pending;
         }
@@ -319,7 +320,8 @@ impl AsyncWrite for StreamWriter {
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (state, transport) = (self.core.state(), self.core.transport());
         transport.close();
-        if state.poll_lost(cx).is_pending() {
+        if !state.is_lost() {
+            state.waiting().add(cx);
             report_wait(&CLOSED, None);
             return Poll::Pending;
         }
