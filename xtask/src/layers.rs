@@ -28,6 +28,7 @@ const TABLE: &[(&str, Place)] = &[
     ("asyncio-net", Place::Layer(3)),
     ("asyncio-process", Place::Layer(4)),
     (FACADE, Place::Layer(5)),
+    ("asyncio-hyper", Place::Layer(5)),
     ("asyncio-macros", Place::Apart),
     ("conformance", Place::Dev),
     ("benches", Place::Dev),

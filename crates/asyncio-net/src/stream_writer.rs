@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::yield_now;
@@ -17,6 +17,7 @@ use crate::stream_state::State;
 #[cfg(feature = "rustls")]
 use crate::tls::Above;
 use crate::transport::Transport;
+use crate::write_buffer::MOST_SLICES;
 
 static DRAIN: WaitKind = WaitKind::new("room to write to a stream");
 static CLOSED: WaitKind = WaitKind::new("the end of a stream");
@@ -64,6 +65,23 @@ impl Core {
 impl Drop for Core {
     fn drop(&mut self) {
         self.transport().close();
+    }
+}
+
+impl Core {
+    /// Ready when something may be written, or never again.
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (state, transport) = (self.state(), self.transport());
+        state.check()?;
+        if transport.is_closing() || transport.has_write_ended() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
+        }
+        if state.is_writing_paused() && !state.is_lost() {
+            state.waiting().add(cx);
+            report_wait(&DRAIN, None);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -294,18 +312,27 @@ async fn wait(
 /// close waits as [`wait_closed`](StreamWriter::wait_closed) does.
 impl AsyncWrite for StreamWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let (state, transport) = (self.core.state(), self.core.transport());
-        state.check()?;
-        if transport.is_closing() || transport.has_write_ended() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
-        }
-        if state.is_writing_paused() && !state.is_lost() {
-            state.waiting().add(cx);
-            report_wait(&DRAIN, None);
-            return Poll::Pending;
-        }
-        transport.write(data);
+        ready!(self.core.poll_room(cx))?;
+        self.core.transport().write(data);
         Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.core.poll_room(cx))?;
+        // As many as one system call takes; for the rest the caller calls again.
+        let mut pieces = [[].as_slice(); MOST_SLICES];
+        let (mut count, mut total) = (0, 0);
+        for (piece, slice) in pieces.iter_mut().zip(slices) {
+            *piece = slice;
+            count += 1;
+            total += slice.len();
+        }
+        self.core.transport().write_pieces(&pieces[..count]);
+        Poll::Ready(Ok(total))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -67,7 +67,7 @@ impl Transport {
     pub fn writelines<T: AsRef<[u8]>>(&self, pieces: impl IntoIterator<Item = T>) {
         let pieces: Vec<T> = pieces.into_iter().collect();
         let slices: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
-        each!(self, link => link.write_pieces(&slices));
+        self.write_pieces(&slices);
     }
 
     /// Closes the sending half when all is written. Receiving goes on. No effect the second time, and after `close`.
@@ -258,7 +258,7 @@ impl Transport {
         each!(self, link => link.force_close(error));
     }
 
-    #[cfg(feature = "rustls")]
+    #[track_caller]
     pub(crate) fn write_pieces(&self, pieces: &[&[u8]]) {
         each!(self, link => link.write_pieces(pieces));
     }

@@ -258,7 +258,7 @@ async fn wait_for_request(reader: &mut StreamReader, stop: &Event) -> bool {
 }
 
 /// Serves one connection, request by request. Those that a client sends without waiting are in the reader's buffer.
-async fn serve(stop: &Event, mut reader: StreamReader, writer: StreamWriter) {
+pub(crate) async fn serve(stop: &Event, mut reader: StreamReader, writer: StreamWriter) {
     while wait_for_request(&mut reader, stop).await {
         let (encoded, keep_alive) = match read_request(&mut reader, &writer).await {
             Ok(request) => {
@@ -292,7 +292,7 @@ async fn linger(mut reader: StreamReader, writer: &StreamWriter) {
     let _ = asyncio::wait_for(discarded, Duration::from_secs(2)).await;
 }
 
-pub(crate) async fn start(address: &str, stop: &Rc<Event>) -> io::Result<Server> {
+async fn start(address: &str, stop: &Rc<Event>) -> io::Result<Server> {
     let stop = stop.clone();
     let handler = async move |reader: StreamReader, writer: StreamWriter| serve(&stop, reader, writer).await;
     asyncio::start_server(handler, address).limit(MAX_HEAD).backlog(1024).await

@@ -1,6 +1,6 @@
 //! What is written arrives, whole and in order.
 
-use std::io::Read;
+use std::io::{IoSlice, Read};
 
 use asyncio_net::{Transport, open_connection, start_server};
 use futures_util::AsyncWriteExt;
@@ -176,6 +176,34 @@ fn the_futures_writer_waits_flushes_and_closes() {
         assert_eq!(reader.read_to_end().await.unwrap(), b"5000000");
         AsyncWriteExt::close(&mut writer).await.unwrap();
         assert!(writer.is_closing());
+    });
+}
+
+/// More pieces than one system call takes, more bytes than the socket does, empty ones between them.
+#[test]
+fn a_vectored_write_takes_what_one_call_takes_and_the_rest_is_written_later() {
+    run(async {
+        let collect = async |mut reader: asyncio_net::StreamReader, writer: asyncio_net::StreamWriter| {
+            let data = reader.read_to_end().await.unwrap();
+            writer.write(data.len().to_string());
+            assert!(data.iter().enumerate().all(|(at, byte)| *byte == (at % 251) as u8));
+        };
+        let server = start_server(collect, ("127.0.0.1", 0)).await.unwrap();
+        let (mut reader, mut writer) = open_connection(server.local_addrs()).await.unwrap();
+        let data: Vec<u8> = (0..3_000_000).map(|at| (at % 251) as u8).collect();
+        let (mut rest, mut calls) = (data.as_slice(), 0);
+        while !rest.is_empty() {
+            let pieces: Vec<IoSlice<'_>> =
+                rest.chunks(10_000).flat_map(|piece| [&[], piece]).map(IoSlice::new).collect();
+            let count = AsyncWriteExt::write_vectored(&mut writer, &pieces).await.unwrap();
+            rest = &rest[count..];
+            calls += 1;
+        }
+        assert_eq!(calls, 10);
+        writer.write_eof().unwrap();
+        assert_eq!(reader.read_to_end().await.unwrap(), b"3000000");
+        let late = AsyncWriteExt::write_vectored(&mut writer, &[IoSlice::new(b"x")]).await.unwrap_err();
+        assert_eq!(late.kind(), std::io::ErrorKind::BrokenPipe);
     });
 }
 

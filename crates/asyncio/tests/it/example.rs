@@ -7,6 +7,7 @@ mod crawler;
 mod echo;
 mod http_server;
 mod signals;
+mod source;
 mod subprocess;
 #[cfg(feature = "tls")]
 mod tls;

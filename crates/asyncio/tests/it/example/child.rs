@@ -2,9 +2,9 @@
 //! Runs an example as a process: this binary again, in which `main` of the example takes the place of the test harness.
 //!
 //! Cargo tells a test where the programs of the crate are, but not where its examples are, nor does it build them for it.
-//! So they are modules of this binary, and a constructor, which the loader calls on the main thread before `main`, runs
-//! the one that the environment names, and ends the process. It touches nothing but what it is given: the standard
-//! library needs no preparation for it, and on no other thread anything runs yet.
+//! So they are modules of this binary, listed in the module `source`, and a constructor, which the loader calls on the main
+//! thread before `main`, runs the one that the environment names, and ends the process. It touches nothing but what it is
+//! given: the standard library needs no preparation for it, and on no other thread anything runs yet.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -13,35 +13,12 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::source::EXAMPLES;
+
 const VARIABLE: &str = "ASYNCIO_TEST_EXAMPLE";
 
 /// How long a test waits for what must come before it fails: far longer than anything takes, on any machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-macro_rules! examples {
-    ($($(#[$attribute:meta])* $name:ident $path:literal)*) => {
-        $(
-            $(#[$attribute])*
-            #[path = $path]
-            pub mod $name;
-        )*
-
-        const EXAMPLES: &[(&str, fn())] = &[$($(#[$attribute])* (stringify!($name), $name::main)),*];
-    };
-}
-
-examples! {
-    tcp_echo "../../../examples/tcp_echo.rs"
-    protocol_echo "../../../examples/protocol_echo.rs"
-    udp_echo "../../../examples/udp_echo.rs"
-    signals "../../../examples/signals.rs"
-    crawler "../../../examples/crawler.rs"
-    http_server "../../../examples/http_server.rs"
-    chat "../../../examples/chat.rs"
-    #[cfg(feature = "tls")]
-    tls_echo "../../../examples/tls_echo.rs"
-    subprocess "../../../examples/subprocess.rs"
-}
 
 /// Called by the loader before `main`.
 #[used]

@@ -2,13 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::rc::Rc;
 use std::thread;
 
+use asyncio::{StreamReader, StreamWriter};
 use rustix::process::Signal;
 
-use super::child::{self, Example, connect};
+use super::child::{Example, connect};
+use super::source;
 
 const NAME: &str = "http_server";
 
@@ -242,25 +244,34 @@ fn a_second_ctrl_c_does_not_wait_for_the_rest() {
     assert_eq!((ended.status.signal(), ended.output.as_str()), (Some(Signal::INT.as_raw()), ""));
 }
 
-/// What a client hears that sends `requests` and nothing more, and after how many seconds the server ends it. On virtual
-/// time, in this process. `requests` begin with one that is answered, so that what follows it has arrived.
-fn hear(requests: &str) -> (Vec<String>, u64) {
+/// Runs `client` with one end of a connection, and the server with the other, on virtual time, in this process. Returns
+/// what `client` does, and after how many seconds the server was done with the connection.
+///
+/// It is a pair of Unix sockets: there, what is sent has arrived, so that time does not pass while it is on its way.
+fn with_server<T>(client: impl AsyncFnOnce(StreamReader, StreamWriter) -> std::io::Result<T>) -> (T, u64) {
     let mut runner = asyncio::Runner::builder().virtual_time(true).build().unwrap();
-    let heard = runner.run(async {
-        let stop = Rc::new(asyncio::Event::new());
-        let server = child::http_server::start("127.0.0.1:0", &stop).await?;
+    let result = runner.run(async {
+        let (near, far) = UnixStream::pair()?;
+        let (reader, writer) = asyncio::open_connection(far).limit(16 * 1024).await?;
+        let serving = asyncio::create_task(async move {
+            source::http_server::serve(&asyncio::Event::new(), reader, writer).await;
+            asyncio::get_running_loop().time()
+        });
         let begin = asyncio::get_running_loop().time();
-        let (mut reader, writer) = asyncio::open_connection(server.local_addrs()).await?;
+        let (reader, writer) = asyncio::open_connection(near).await?;
+        let done = client(reader, writer).await?;
+        std::io::Result::Ok((done, (serving.await - begin).as_secs()))
+    });
+    result.unwrap().unwrap()
+}
+
+/// What a client hears that sends `requests` and nothing more.
+fn hear(requests: &str) -> (Vec<String>, u64) {
+    with_server(async |mut reader, writer| {
         writer.write(requests);
         let answers = String::from_utf8(reader.read_to_end().await?).unwrap();
-        let seconds = (asyncio::get_running_loop().time() - begin).as_secs();
-        drop(writer);
-        server.close();
-        server.wait_closed().await;
-        let statuses = answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).map(String::from);
-        std::io::Result::Ok((statuses.collect(), seconds))
-    });
-    heard.unwrap().unwrap()
+        Ok(answers.lines().filter_map(|line| line.strip_prefix("HTTP/1.1 ")).map(String::from).collect())
+    })
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -280,19 +291,16 @@ fn a_client_that_is_slow_is_told_so_and_one_that_is_silent_is_not() {
 
 #[test]
 fn a_client_that_does_not_read_is_given_up() {
-    let mut runner = asyncio::Runner::builder().virtual_time(true).build().unwrap();
-    let given_up = runner.run(async {
-        let stop = Rc::new(asyncio::Event::new());
-        let server = child::http_server::start("127.0.0.1:0", &stop).await?;
-        let (_reader, writer) = asyncio::open_connection(server.local_addrs()).limit(1).await?;
+    let ((), seconds) = with_server(async |reader, writer| {
+        writer.transport().pause_reading();
         // More than both sockets hold: the server waits for room for its answers.
         let body = "x".repeat(1024 * 1024);
-        for _ in 0..64 {
+        for _ in 0..16 {
             writer.write(format!("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
         }
-        server.close();
-        server.wait_closed().await;
-        std::io::Result::Ok(())
+        let _ = writer.wait_closed().await;
+        drop(reader);
+        Ok(())
     });
-    given_up.unwrap().unwrap();
+    assert_eq!(seconds, 30);
 }
