@@ -6,6 +6,7 @@ mod cancellation;
 mod connecting;
 mod datagram;
 mod datagram_option;
+mod ending;
 mod feeding;
 mod flow;
 #[cfg(unix)]
