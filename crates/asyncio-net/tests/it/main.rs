@@ -2,6 +2,8 @@
 #![cfg_attr(not(unix), expect(unused_imports, dead_code, reason = "some of the tests are of what Unix has"))]
 
 #[cfg(unix)]
+mod binding;
+#[cfg(unix)]
 mod cancellation;
 mod connecting;
 mod datagram;
@@ -13,6 +15,7 @@ mod flow;
 mod load;
 mod loopback;
 mod order;
+mod own_buffer;
 #[cfg(unix)]
 mod pipes;
 mod reading;
@@ -31,4 +34,6 @@ mod taking;
 mod tls;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+mod woken;
 mod writing;
