@@ -35,6 +35,12 @@ impl ReadBuffer {
         self.bytes.extend_from_slice(data);
     }
 
+    /// Makes room for so many more bytes, if there is none.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn reserve(&mut self, count: usize) {
+        self.bytes.reserve(count);
+    }
+
     /// Moves all of `other` to the end of this.
     pub(crate) fn append(&mut self, other: &mut Self) {
         if self.is_empty() {

@@ -269,6 +269,12 @@ impl Transport {
         each!(self, link => link.is_writing_paused())
     }
 
+    /// Whether nothing more comes, and the protocol knows.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn has_read_ended(&self) -> bool {
+        each!(self, link => link.has_read_ended())
+    }
+
     /// Has the server that accepted the connection know it by this transport.
     #[cfg(feature = "rustls")]
     pub(crate) fn represent(&self, transport: &Self) {

@@ -33,6 +33,12 @@ impl Connection {
         }
     }
 
+    /// The end was met, and the protocol kept the connection open.
+    #[cfg(feature = "rustls")]
+    pub(crate) fn has_read_ended(&self) -> bool {
+        self.read_ended.get()
+    }
+
     fn wants_to_read(&self) -> bool {
         self.started.get() && self.is_reading() && !self.read_ended.get()
     }

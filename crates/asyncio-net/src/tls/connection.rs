@@ -167,6 +167,10 @@ impl TlsConnection {
         if !received.is_empty() {
             self.receive(received);
         }
+        if below.has_read_ended() {
+            // The protocol was told, and nobody will be told again.
+            self.end_below();
+        }
         below.resume_reading();
     }
 

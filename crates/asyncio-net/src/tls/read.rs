@@ -31,6 +31,10 @@ impl TlsConnection {
         }
     }
 
+    pub(crate) fn has_read_ended(&self) -> bool {
+        self.read_ended.get()
+    }
+
     fn deliver_soon(self: &Rc<Self>) {
         if !self.delivery_queued.replace(true) {
             let this = self.clone();
@@ -57,6 +61,8 @@ impl TlsConnection {
     /// Records, cut anywhere, from the connection below.
     pub(crate) fn receive(self: &Rc<Self>, data: &[u8]) {
         let mut plain = self.plain.take();
+        // Records are longer than what is in them.
+        plain.reserve(data.len());
         let outcome = self.with_session(|session| decrypt(session, data, &mut plain));
         self.plain.replace(plain);
         let Some(outcome) = outcome else { return };

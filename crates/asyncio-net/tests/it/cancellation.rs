@@ -32,7 +32,7 @@ fn turn(this: &EventLoop) {
 /// leave nothing behind. Says in how many turns that was.
 ///
 /// `most`: a program that waits for a thread is not stepped for longer than this.
-fn cancelled_everywhere<F: Future<Output = ()> + 'static>(most: usize, program: impl Fn() -> F) -> usize {
+pub fn cancelled_everywhere<F: Future<Output = ()> + 'static>(most: usize, program: impl Fn() -> F) -> usize {
     let _alone = alone();
     let once = |cancelled_after: usize| {
         let runner = Runner::new().unwrap();

@@ -9,8 +9,8 @@ use asyncio_net::{open_connection, start_server};
 use futures_util::AsyncWriteExt;
 
 use super::ends::echo;
-use super::peer::{Peer, client, connected, server};
-use crate::support::{Recorder, record_faults, reset_on_close, run, run_without_leak, turns, until};
+use super::peer::{Peer, client, connected, server, until};
+use crate::support::{Recorder, record_faults, reset_on_close, run, run_without_leak, turns};
 
 /// More than the kernel takes of a connection that nobody reads.
 const LOTS: usize = 16 * 1024 * 1024;

@@ -10,8 +10,10 @@ use asyncio_net::{
     start_server, start_unix_server,
 };
 
-use super::peer::{TLS12, TLS13, client, client_of, client_with_certificate, server, server_of, server_that_asks};
-use crate::support::{Fresh, Recorder, record_faults, run, until};
+use super::peer::{
+    TLS12, TLS13, client, client_of, client_with_certificate, server, server_of, server_that_asks, until,
+};
+use crate::support::{Fresh, Recorder, record_faults, run};
 
 /// Sends back what comes, until the end.
 pub async fn echo(mut reader: StreamReader, writer: StreamWriter) {

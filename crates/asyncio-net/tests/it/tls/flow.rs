@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use asyncio_net::{BufferedProtocol, Protocol, Transport};
 
-use super::peer::connected;
-use crate::support::{Recorder, record_faults, run, turns, until};
+use super::peer::{connected, until};
+use crate::support::{Recorder, record_faults, run, turns};
 
 const LOTS: usize = 16 * 1024 * 1024;
 

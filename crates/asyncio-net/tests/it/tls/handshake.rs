@@ -10,8 +10,8 @@ use asyncio_net::rustls::ServerConnection;
 use asyncio_net::{create_connection, create_server, open_connection, start_server};
 
 use super::ends::echo;
-use super::peer::{Peer, client, pair, server};
-use crate::support::{Recorder, read_available, record_faults, reset_on_close, run, run_without_leak, turns, until};
+use super::peer::{Peer, client, pair, server, until};
+use crate::support::{Recorder, read_available, record_faults, reset_on_close, run, run_without_leak, turns};
 
 /// Long enough for whatever else runs on the machine, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(30);

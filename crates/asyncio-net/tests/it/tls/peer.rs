@@ -7,8 +7,8 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
+use asyncio::yield_now;
 use asyncio_net::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use asyncio_net::rustls::server::WebPkiClientVerifier;
 use asyncio_net::rustls::{
@@ -156,7 +156,7 @@ impl Peer {
             if condition(self) {
                 return Ok(());
             }
-            asyncio::sleep(Duration::from_micros(50)).await;
+            yield_now().await;
         }
     }
 
@@ -178,6 +178,13 @@ impl Peer {
     pub fn send_close_notify(&mut self) {
         self.session.send_close_notify();
         self.flush().unwrap();
+    }
+}
+
+/// Gives turns until `condition` holds, which may look at sockets that the loop does not know.
+pub async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        yield_now().await;
     }
 }
 

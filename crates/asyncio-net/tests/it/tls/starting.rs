@@ -11,8 +11,8 @@ use asyncio_net::{
 };
 
 use super::ends::echo;
-use super::peer::{Peer, client, pair, server};
-use crate::support::{Recorder, read_available, record_faults, run, run_without_leak, turns, until};
+use super::peer::{Peer, client, pair, server, until};
+use crate::support::{Recorder, read_available, record_faults, run, run_without_leak, turns};
 
 /// Greets, starts TLS when it is asked to, then sends back lines.
 async fn mail_server(mut reader: StreamReader, writer: StreamWriter) {
@@ -307,5 +307,17 @@ fn a_server_of_protocols_starts_tls_on_its_connections() {
         peer.until(|peer| peer.closed).await.unwrap();
         peer.send_close_notify();
         protocol.lost.clone().await;
+    });
+}
+
+#[test]
+fn an_end_that_came_before_is_the_end_of_the_handshake() {
+    run(async {
+        let (near, far) = pair();
+        let (mut reader, writer) = open_connection(near).await.unwrap();
+        far.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(reader.read_to_end().await.unwrap(), b"");
+        let error = writer.start_tls(client()).server_hostname("localhost").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
     });
 }
