@@ -13,7 +13,7 @@ pub const SECTIONS: &[Section] = &[
     Section { name: "deps", run: || deps::run().map(|()| Done::Passed) },
     Section { name: "clippy", run: clippy },
     Section { name: "tests", run: || passes(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]) },
-    Section { name: "doctests", run: || passes(&["test", "--workspace", "--no-fail-fast", "--doc"]) },
+    Section { name: "doctests", run: || passes(&["test", "--workspace", "--all-features", "--no-fail-fast", "--doc"]) },
     Section { name: "examples", run: || passes(&["build", "--workspace", "--examples"]) },
     Section { name: "benchmarks", run: || bench::check().map(|()| Done::Passed) },
     Section { name: "docs", run: docs },
@@ -49,10 +49,14 @@ fn clippy() -> Verdict {
     run(command).map(|()| Done::Passed)
 }
 
+/// With the features as they are by default, and with all of them.
 fn docs() -> Verdict {
-    let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    run(command).map(|()| Done::Passed)
+    for flags in [[].as_slice(), &["--all-features"]] {
+        let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
+        command.args(flags).env("RUSTDOCFLAGS", "-D warnings");
+        run(command)?;
+    }
+    Ok(Done::Passed)
 }
 
 /// Checks each crate alone, so that no other crate turns on what it forgot; and tests it with everything turned on if
