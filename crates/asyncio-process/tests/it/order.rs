@@ -2,6 +2,7 @@
 //! expected list.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use asyncio::{create_task, yield_now};
@@ -9,7 +10,7 @@ use asyncio_process::{
     DEVNULL, INHERIT, SubprocessProtocol, SubprocessTransport, create_subprocess_exec, subprocess_exec,
 };
 
-use crate::support::run;
+use crate::support::{children, run, run_without_leak, turns};
 
 /// Writes down what it is told, along with what others write.
 #[derive(Clone, Default)]
@@ -103,9 +104,15 @@ fn a_process_takes_as_many_turns() {
 
 #[test]
 fn what_happened_before_connection_made_is_told_after_it() {
-    run(async {
+    run_without_leak(async || {
         let log = Log::default();
         let told = log.clone();
+        // Holds the loop, after the start and before the pipes are connected, until the child has ended.
+        create_task(async {
+            while Path::new("/proc/self/stat").exists() && !children().iter().any(|child| child.ends_with("(echo) Z")) {
+                std::thread::yield_now();
+            }
+        });
         let created = subprocess_exec(move || told, "echo", ["early"]).stdin(DEVNULL);
         let (transport, _) = created.await.unwrap();
         while transport.protocol().is_some() {
@@ -115,6 +122,7 @@ fn what_happened_before_connection_made_is_told_after_it() {
         assert_eq!(log[0], "made");
         assert_eq!(log[log.len() - 1], "lost");
         assert_eq!(log.len(), 6, "{log:?}");
+        turns().await;
     });
 }
 
