@@ -1,5 +1,7 @@
 //! The measurements: who takes samples of what, in which order.
 
+use std::time::{Duration, Instant};
+
 use crate::machine::Machine;
 use crate::net::Load;
 use crate::options::Options;
@@ -14,6 +16,8 @@ const SLOW_ROUNDS: usize = 3;
 /// How many with `--quick`, of which each is a fifth as large.
 const QUICK_ROUNDS: usize = 2;
 const QUICK_SHARE: f64 = 0.2;
+/// After this, one round has to do for what is left: nobody waits longer for the whole than half as long again.
+const ENOUGH: Duration = Duration::from_secs(14 * 60);
 
 /// One row: what it says, and the samples of each who took part.
 pub struct Row {
@@ -66,6 +70,7 @@ pub fn measure(options: &Options) -> Results {
     let takes_part =
         |entrant: &Entrant| options.wants_peer(entrant.peer) && skipped.iter().all(|(peer, _)| *peer != entrant.peer);
     let sampler = Sampler { machine: &machine };
+    let began = Instant::now();
     for work in works().filter(|work| options.wants(work.key, work.name)) {
         if let Kind::Network(load) = work.kind
             && load.within_limits() != load
@@ -75,7 +80,11 @@ pub fn measure(options: &Options) -> Results {
         }
         let entrants: Vec<_> = work.entrants().into_iter().filter(takes_part).collect();
         let mut rows = rows_of(work, &entrants);
-        sample_rounds(&sampler, work, entrants.clone(), options.quick, &mut rows, &mut results.notes);
+        let plan = Plan::of(work, options.quick, began.elapsed() > ENOUGH);
+        if plan.is_cut {
+            note(&mut results.notes, format!("{}: one round only, for want of time", work.name));
+        }
+        sample_rounds(&sampler, work, entrants.clone(), &plan, &mut rows, &mut results.notes);
         results.rows.extend(rows);
         if let Kind::Network(load) = work.kind
             && is_counted(load)
@@ -86,9 +95,18 @@ pub fn measure(options: &Options) -> Results {
     results
 }
 
+/// Tells at once and in the document, there without places that only this machine has.
 fn note(notes: &mut Vec<String>, text: String) {
     eprintln!("{text}");
-    notes.push(text);
+    notes.push(without_places(&text));
+}
+
+/// Of each path only the last part.
+fn without_places(text: &str) -> String {
+    let is_place = |word: &str| word.trim_start_matches(['`', '\'', '"', '(']).starts_with('/');
+    let words = text.split_whitespace();
+    let words = words.map(|word| if is_place(word) { word.rsplit('/').next().unwrap_or(word) } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn rows_of(work: &'static Work, entrants: &[Entrant]) -> Vec<Row> {
@@ -97,34 +115,53 @@ fn rows_of(work: &'static Work, entrants: &[Entrant]) -> Vec<Row> {
     work.figures.iter().map(row).collect()
 }
 
+/// How often samples of a work are taken, and how large they are.
+struct Plan {
+    rounds: usize,
+    share: f64,
+    /// In how many of the rounds Python takes part.
+    python_rounds: usize,
+    /// Whether there are fewer rounds than there should be.
+    is_cut: bool,
+}
+
+impl Plan {
+    fn of(work: &Work, quick: bool, late: bool) -> Self {
+        let is_slow = work.pace == Pace::Slow;
+        let full = match (quick, is_slow) {
+            (true, true) => 1,
+            (true, false) => QUICK_ROUNDS,
+            (false, true) => SLOW_ROUNDS,
+            (false, false) => ROUNDS,
+        };
+        let rounds = if late { 1 } else { full };
+        // A sample of Python takes many seconds where others take one.
+        let python_rounds = match work.kind {
+            Kind::Local { .. } if is_slow => usize::from(!quick),
+            _ => rounds,
+        };
+        Self { rounds, share: if quick { QUICK_SHARE } else { 1.0 }, python_rounds, is_cut: rounds < full }
+    }
+}
+
 fn sample_rounds(
     sampler: &Sampler<'_>,
     work: &Work,
     mut entrants: Vec<Entrant>,
-    quick: bool,
+    plan: &Plan,
     rows: &mut [Row],
     notes: &mut Vec<String>,
 ) {
-    let (rounds, share) = match (quick, work.pace) {
-        (true, Pace::Slow) => (1, QUICK_SHARE),
-        (true, _) => (QUICK_ROUNDS, QUICK_SHARE),
-        (false, Pace::Slow) => (SLOW_ROUNDS, 1.0),
-        (false, _) => (ROUNDS, 1.0),
-    };
-    // A sample of Python takes many seconds where others take one.
-    let is_slow = |entrant: Entrant| {
-        work.pace == Pace::Slow && matches!(work.kind, Kind::Local { .. }) && PYTHONS.contains(&entrant.peer)
-    };
-    entrants.retain(|entrant| !quick || !is_slow(*entrant));
-    for round in 1..=rounds {
-        eprintln!("{} {round}/{rounds}", work.name);
-        entrants.retain(|&entrant| match sampler.measure(work, entrant, share) {
+    for round in 1..=plan.rounds {
+        eprintln!("{} {round}/{}", work.name, plan.rounds);
+        entrants.retain(|entrant| round <= plan.python_rounds || !PYTHONS.contains(&entrant.peer));
+        entrants.retain(|&entrant| match sampler.measure(work, entrant, plan.share) {
             Ok(figures) => {
                 for (row, figure) in rows.iter_mut().zip(figures) {
                     let samples = row.samples.iter_mut().find(|(other, _)| *other == entrant);
                     samples.expect("each has a place").1.push(figure);
                 }
-                !is_slow(entrant)
+                true
             }
             Err(message) => {
                 note(notes, format!("{}, {entrant}: failed: {message}", work.name));
@@ -259,4 +296,15 @@ fn tiny(load: Load) -> Load {
 /// Whether the rows of a group are shown with one line for each who took part, because there are too many for columns.
 pub fn is_transposed(group: Group) -> bool {
     group == Group::Network
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_name_no_places() {
+        let text = without_places("cannot start `/opt/a/program x`:\nno \"/tmp/b\" here, 1/2");
+        assert_eq!(text, "cannot start program x`: no b\" here, 1/2");
+    }
 }

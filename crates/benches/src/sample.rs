@@ -92,7 +92,7 @@ impl Sampler<'_> {
             server.end();
             let report = fs::read_to_string(&file).map_err(|error| format!("reading what strace counted: {error}"))?;
             let _ = fs::remove_file(&file);
-            total_calls(&report).ok_or_else(|| format!("strace counted nothing:\n{report}"))
+            total_calls(&report).ok_or_else(|| "strace counted nothing".to_owned())
         };
         Ok((count(requests)? - count(0)?) / requests as f64)
     }
@@ -153,7 +153,7 @@ fn valgrind() -> [String; 3] {
 fn collected(report: &str) -> Result<f64, String> {
     let total = report.lines().find_map(|line| line.split_once("Collected : "));
     let total = total.and_then(|(_, total)| total.trim().parse().ok());
-    total.ok_or_else(|| format!("callgrind counted nothing:\n{report}"))
+    total.ok_or_else(|| "callgrind counted nothing: the program did what valgrind does not know, or was ended".into())
 }
 
 /// The number in the line of the total in a report of strace whose columns are calls and names.
