@@ -165,7 +165,9 @@ impl Connection {
         self.started.set(true);
         self.read_on();
         if self.direction == Direction::Write {
-            self.watch_reader();
+            // Whoever asked for the connection gets it first.
+            let this = self.clone();
+            self.this.call_soon(move || this.watch_reader());
         }
     }
 

@@ -227,6 +227,8 @@ fn a_reader_that_was_gone_already_is_noticed_after_connection_made() {
         let (read, write) = io::pipe().unwrap();
         drop(read);
         let (_transport, protocol) = connect_write_pipe(Recorder::default, write).await.unwrap();
+        // Not before the transport is there.
+        assert_eq!(protocol.log(), ["made"]);
         protocol.lost.clone().await;
         assert_eq!(protocol.log(), ["made", "lost"]);
     });
