@@ -255,7 +255,7 @@ impl IoHandler for Child {
             }
             None => {
                 if let Some((registration, _)) = &*self.watch.borrow() {
-                    registration.clear_readable();
+                    registration.set_unreadable();
                 }
             }
         }

@@ -84,7 +84,7 @@ impl IoHandler for Echo {
                 }
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::WouldBlock);
-                    return self.registration.get().unwrap().clear_readable();
+                    return self.registration.get().unwrap().set_unreadable();
                 }
             }
         }
