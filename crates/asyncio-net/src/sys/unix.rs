@@ -313,9 +313,10 @@ pub(crate) mod lookup {
                 address.as_ptr().cast(),
                 address.len(),
                 host.as_mut_ptr().cast::<c_char>(),
-                host.len() as libc::socklen_t,
+                // The BSDs take other numbers for lengths than Linux; these fit all.
+                host.len() as _,
                 service.as_mut_ptr().cast::<c_char>(),
-                service.len() as libc::socklen_t,
+                service.len() as _,
                 flags,
             )
         }
