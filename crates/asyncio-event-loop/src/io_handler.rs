@@ -202,7 +202,7 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` if the descriptor is registered or watched already; else the platform's: an ordinary file cannot be
+    /// `AlreadyExists` if the descriptor is registered or watched already; `NotConnected` when the loop is closed; else the platform's: an ordinary file cannot be
     /// waited for.
     ///
     /// # Examples
@@ -232,6 +232,11 @@ impl EventLoop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn register_io(&self, fd: impl AsDescriptor, handler: Rc<dyn IoHandler>) -> io::Result<IoRegistration> {
+        if self.is_closed() {
+            // Nobody would tell the handler of the end any more, and the loop would keep it.
+            let message = "the event loop is closed: no descriptor can be registered with it";
+            return Err(io::Error::new(io::ErrorKind::NotConnected, message));
+        }
         let source = self.reactor().register(fd.as_descriptor())?;
         let key = self.inner.handlers.insert(handler);
         let waker = waker(key);
@@ -399,6 +404,24 @@ mod tests {
         let _registration = runner.get_loop().register_io(&near, told.clone()).unwrap();
         runner.close();
         assert_eq!((told.0.get(), Rc::strong_count(&told)), (1, 1));
+    }
+
+    #[test]
+    fn a_closed_loop_takes_no_handler() {
+        struct Registers(EventLoop, UnixStream, Cell<Option<io::ErrorKind>>);
+        impl IoHandler for Registers {
+            fn ready(self: Rc<Self>, _: bool, _: bool) {}
+            fn loop_closed(self: Rc<Self>) {
+                let again = self.0.register_io(&self.1, self.clone());
+                self.2.set(again.err().map(|error| error.kind()));
+            }
+        }
+        let mut runner = crate::Runner::new().unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        let handler = Rc::new(Registers(runner.get_loop(), far, Cell::new(None)));
+        let _registration = runner.get_loop().register_io(&near, handler.clone()).unwrap();
+        runner.close();
+        assert_eq!((handler.2.get(), Rc::strong_count(&handler)), (Some(io::ErrorKind::NotConnected), 1));
     }
 
     #[test]

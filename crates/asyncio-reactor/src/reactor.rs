@@ -239,7 +239,16 @@ impl Inner {
         if !self.registry.borrow().holds(descriptor, key) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.poller.modify_watch(descriptor, key.token(), interest)
+        self.poller.modify_watch(descriptor, key.token(), interest).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let message = format!(
+                    "descriptor {descriptor} was closed while it was watched, and its number is another one's now: end \
+                     the watch first"
+                );
+                io::Error::new(io::ErrorKind::NotFound, message)
+            }
+            _ => error,
+        })
     }
 
     fn insert(&self, descriptor: RawSource, entry: Entry, add: impl Fn(usize) -> io::Result<()>) -> io::Result<Key> {

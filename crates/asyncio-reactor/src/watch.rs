@@ -75,12 +75,11 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// The platform's, when the descriptor was closed; the interest is then as before.
+    /// When the descriptor was closed, also if its number is another descriptor's by now, and also if nothing changes; the
+    /// interest is then as before.
     pub fn set_interest(&self, interest: Interest) -> io::Result<()> {
-        if interest != self.interest.get() {
-            self.inner.modify_watch(self.descriptor, self.key, interest)?;
-            self.interest.set(interest);
-        }
+        self.inner.modify_watch(self.descriptor, self.key, interest)?;
+        self.interest.set(interest);
         Ok(())
     }
 

@@ -294,6 +294,7 @@ fn a_descriptor_that_was_closed_behind_the_loop_is_an_error_not_a_mess() {
         this2.remove_reader(&other);
     });
     assert!(this.add_writer(&near, move || hold(&value)).is_err());
+    assert!(this.add_reader(&near, || ()).is_err(), "it would never be called");
     assert!(!this.remove_writer(&near));
     assert!(this.remove_reader(&near));
     this.add_writer(&near, || ()).unwrap();

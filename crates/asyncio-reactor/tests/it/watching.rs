@@ -1,6 +1,6 @@
 //! Level-triggered watches.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use asyncio_reactor::{Interest, Ready};
@@ -71,6 +71,21 @@ on_each_backend! {
         assert!(matches!(reactor.pop_ready(), Some(Ready::Watch { key: 2, .. })));
         assert!(reactor.pop_ready().is_none());
         assert_eq!(look_at_watches(reactor), [(2, true, false)]);
+    }
+
+    fn a_watch_whose_number_is_another_descriptors_says_so_when_it_is_told_anything(reactor: Reactor) {
+        let (near, _far) = pair();
+        let watch = reactor.watch(&near, Interest::Readable, 7).unwrap();
+        let (other, _peer) = pair();
+        let mut near = std::os::fd::OwnedFd::from(near);
+        rustix::io::dup2(&other, &mut near).unwrap();
+        for interest in [Interest::Readable, Interest::Both] {
+            // kqueue goes by the number alone: there the watch is on its new holder.
+            let Err(error) = watch.set_interest(interest) else { return };
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            assert!(error.to_string().contains("was closed while it was watched"), "{error}");
+        }
+        assert_eq!(watch.interest(), Interest::Readable);
     }
 
     fn hang_up_reaches_whoever_watches(reactor: Reactor) {
