@@ -4,6 +4,7 @@
 //! their flags are the same; those whose flags differ build in a folder of their own under `target`.
 
 mod full;
+mod platforms;
 mod quick;
 mod summary;
 

@@ -20,6 +20,18 @@ pub fn cargo_of(toolchain: &str, arguments: &[&str]) -> Command {
     at_root(command, arguments)
 }
 
+/// The rustc of the cargo that runs this program.
+pub fn rustc(arguments: &[&str]) -> Command {
+    at_root(Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc"))), arguments)
+}
+
+/// The rustc of another toolchain.
+pub fn rustc_of(toolchain: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "rustc"]);
+    at_root(command, arguments)
+}
+
 fn at_root(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).current_dir(workspace::root()).stdin(Stdio::null());
     command

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::bench;
+use crate::ci::platforms::platforms;
 use crate::ci::quick::{DENY, has_clippy};
 use crate::ci::{Done, Section, Verdict};
 use crate::cli::Failure;
@@ -11,6 +12,7 @@ use crate::workspace::{self, Crate};
 
 pub const SECTIONS: &[Section] = &[
     Section { name: "msrv", run: msrv },
+    Section { name: "platforms", run: platforms },
     Section { name: "loom", run: loom },
     Section { name: "valgrind", run: valgrind },
     Section { name: "address sanitizer", run: address_sanitizer },
