@@ -8,6 +8,7 @@ use socket2::SockAddr;
 #[derive(Clone, Debug)]
 pub(crate) enum Name {
     Inet(SocketAddr),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix sockets have names that are looked into"))]
     Other(Box<SockAddr>),
 }
 
