@@ -20,7 +20,7 @@ async fn a_program_is_given_input_and_its_output_is_read() -> io::Result<()> {
 
 #[asyncio::test]
 async fn the_ends_of_the_pipes_are_streams() -> io::Result<()> {
-    let mut p = create_subprocess_exec("cat", [""; 0]).stdin(PIPE).stdout(PIPE).stderr(DEVNULL).await?;
+    let mut p = create_subprocess_exec("cat", ()).stdin(PIPE).stdout(PIPE).stderr(DEVNULL).await?;
     p.stdin().write(b"line\n");
     p.stdin().drain().await?;
     assert_eq!(p.stdout().readline().await.unwrap(), b"line\n");
@@ -52,7 +52,7 @@ impl SubprocessProtocol for Told {
 #[asyncio::test]
 async fn a_protocol_is_told() -> io::Result<()> {
     let this = asyncio::get_running_loop();
-    let (transport, told) = this.subprocess_exec(|| Told(asyncio::Future::new()), "true", [""; 0]).await?;
+    let (transport, told) = this.subprocess_exec(|| Told(asyncio::Future::new()), "true", ()).await?;
     told.0.clone().await;
     assert_eq!(transport.returncode(), Some(0));
     Ok(())
