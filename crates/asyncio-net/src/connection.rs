@@ -97,8 +97,8 @@ impl std::fmt::Display for ProtocolPanicked {
 impl std::error::Error for ProtocolPanicked {}
 
 impl Connection {
-    /// Makes a connection of a registered, connected socket, or of a pipe. `connection_made` is called in the next turn, then reading
-    /// starts, then `made` is called.
+    /// Makes a connection of a registered, connected socket, or of a pipe. `connection_made` is called in the next turn, then `made`,
+    /// then reading starts: whoever asked for the connection goes on before the protocol gets what was there already.
     pub(crate) fn start(
         this: &EventLoop,
         io: Io,
@@ -144,6 +144,7 @@ impl Connection {
         this.call_soon(move || {
             connection.made();
             made();
+            connection.read_on();
         });
         transport
     }
@@ -163,7 +164,6 @@ impl Connection {
             self.fatal_if_panicked("connection_made", catch_unwind(AssertUnwindSafe(call)));
         }
         self.started.set(true);
-        self.read_on();
         if self.direction == Direction::Write {
             // Whoever asked for the connection gets it first.
             let this = self.clone();
@@ -273,7 +273,8 @@ impl IoHandler for Connection {
         let _context = self.context.enter();
         if self.direction == Direction::Write {
             self.watch_reader();
-        } else if readable {
+        } else if readable && !self.read_queued.get() {
+            // A read that is on its way has its place, behind whoever asked for the connection.
             self.read_ready();
         }
         if writable {

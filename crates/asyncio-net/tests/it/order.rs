@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::rc::Rc;
 
-use asyncio_net::{BufferedProtocol, Protocol, Transport};
+use asyncio_net::{BufferedProtocol, Protocol, Transport, connect_accepted_socket};
 
 use crate::support::{Recorder, connected, record_faults, reset_on_close, run, turns, until};
 
@@ -20,6 +20,25 @@ fn made_comes_before_the_creator_goes_on_and_lost_comes_last() {
         protocol.lost.clone().await;
         assert_eq!(protocol.log(), ["made", "data", "eof", "lost"]);
         assert!(transport.is_closing() && transport.protocol().is_none());
+    });
+}
+
+#[test]
+fn the_creator_goes_on_before_what_was_there_is_received() {
+    run(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        peer.write_all(b"abc").unwrap();
+        // In a task, whose turns are those of its own awaits and no others.
+        let creator = asyncio::create_task(async {
+            let (_transport, protocol) = connect_accepted_socket(Recorder::default, accepted).await.unwrap();
+            protocol.log.borrow_mut().push("creator".into());
+            protocol
+        });
+        let protocol = creator.await;
+        until(|| protocol.data.borrow().len() == 3).await;
+        assert_eq!(protocol.log(), ["made", "creator", "data"]);
     });
 }
 
