@@ -160,6 +160,7 @@ impl Executor {
         }
         // SAFETY: `End` drops the future before this function returns, so before what it borrows.
         let task = unsafe { builder.spawn_unchecked(&self.inner, future) };
+        task.task().state.set_borrows();
         let end = End(&task);
         let result = drive(&task.handle());
         drop(end);
@@ -293,6 +294,10 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
+        if self.inner.stepping.get() && !self.is_closed() {
+            // Dropped by one of its own tasks, which panics below: what is not closed has tasks that point to it.
+            std::mem::forget(self.inner.clone());
+        }
         self.close();
     }
 }
@@ -369,14 +374,24 @@ impl Inner {
         Stepping { stepping: &self.stepping, before: self.stepping.replace(true) }
     }
 
-    /// Makes this the current executor until the guard is dropped. It must not be closed.
-    pub(crate) fn enter(&self) -> Entered {
+    /// One more counted reference. It must not be closed.
+    pub(crate) fn hold(&self) -> Rc<Self> {
         let inner = self.shared.home();
-        debug_assert!(!inner.is_null());
+        assert!(!inner.is_null(), "an executor that is gone cannot be held");
         // SAFETY: `home` came from the `Rc`, and is null once the executor is gone.
         unsafe { Rc::increment_strong_count(inner) };
         // SAFETY: the count that was just made.
-        Entered::new(unsafe { Rc::from_raw(inner) })
+        unsafe { Rc::from_raw(inner) }
+    }
+
+    /// Makes this the current executor until the guard is dropped. It must not be closed.
+    pub(crate) fn enter(&self) -> Entered {
+        Entered::new(self.hold())
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_takes_tasks(&self) {
+        assert!(!self.is_closed(), "the event loop is closed: no task can be made on it any more");
     }
 
     #[track_caller]
@@ -489,15 +504,16 @@ impl Inner {
         self.settle(self.shared.inbox.close());
         debug_assert!(self.ready.len() == 0);
         while let Some(header) = NonNull::new(self.all.first().cast_mut()) {
-            // SAFETY: a member of the list is alive. Borrowed: its references are counted elsewhere from now on.
-            let task = unsafe { TaskRef::borrow(header) };
+            // SAFETY: a member of the list is alive.
+            let borrowed = unsafe { TaskRef::borrow(header) };
+            // Counted: the destructor of a value in its context may drop the last handle.
+            let task = (*borrowed).clone();
             self.forget(&task);
             step::drop_context(&task);
             crate::task::header::retain_shared(task.shared);
-            if task.life.merge() == Fate::Free {
-                // SAFETY: the count says so, and it is merged.
-                unsafe { task.free() };
-            }
+            // The reference here is counted elsewhere from now on, as all are.
+            let fate = task.life.merge();
+            debug_assert_eq!(fate, Fate::Keep);
         }
         self.shared.set_home(ptr::null());
         drop(entered);

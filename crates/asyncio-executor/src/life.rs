@@ -81,6 +81,11 @@ fn count(word: usize) -> isize {
     (word as isize) >> 3
 }
 
+/// References that other threads counted, as many as the owner can count: see [`Life::retain`].
+fn local_count(references: isize) -> u32 {
+    u32::try_from(references).unwrap_or_else(|_| std::process::abort())
+}
+
 impl Life {
     /// A count of `local` references, all at home.
     pub(crate) fn new(local: u32) -> Self {
@@ -135,7 +140,7 @@ impl Life {
                 Ok(_) => {
                     let left = count(word);
                     debug_assert!(left >= 0);
-                    self.local.set(left as u32);
+                    self.local.set(local_count(left));
                     return if left == 0 { Fate::Free } else { Fate::Keep };
                 }
                 Err(now) => word = now,
@@ -239,7 +244,7 @@ impl Life {
                         // Not below one: the inbox's own reference is in the sum.
                         let local = self.local.get() as isize + count(word);
                         debug_assert!(local >= 1);
-                        self.local.set(local as u32);
+                        self.local.set(local_count(local));
                     }
                     return word & WOKEN != 0;
                 }

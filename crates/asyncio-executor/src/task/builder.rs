@@ -115,11 +115,17 @@ impl TaskBuilder {
         location: &'static Location<'static>,
         may_start: bool,
     ) -> Task<F::Output> {
+        inner.assert_takes_tasks();
         let this = match inner.factory() {
-            Some(factory) => factory(self),
+            Some(factory) => {
+                // It may drop the executor.
+                let held = inner.hold();
+                let this = factory(self);
+                held.assert_takes_tasks();
+                this
+            }
             None => self,
         };
-        assert!(!inner.is_closed(), "the event loop is closed: no task can be made on it any more");
         // A task that is made before its loop runs finds none to start in, whatever the factory says.
         let runs = current::with(|current| ptr::eq(current.executor.get(), inner));
         let eager = may_start && runs && this.eager_start.unwrap_or(false);

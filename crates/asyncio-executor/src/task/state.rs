@@ -28,6 +28,8 @@ const FORWARDING: u32 = 1 << 11;
 const FORWARDED: u32 = 1 << 12;
 /// It is done, and some watchers or callbacks are in entries of the queue that are not its own.
 const TELLING: u32 = 1 << 13;
+/// The output may borrow what goes soon after the `Task<T>`.
+const BORROWS: u32 = 1 << 14;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
 const QUIET: u32 = 1 << 10;
 
@@ -189,10 +191,15 @@ impl State {
         self.clear(HANDLE);
     }
 
-    /// Whether there is an outcome that nobody can take, or look at when told of the end.
+    /// Whether there is an outcome that nobody can take, or look at when told of the end. One that may borrow is not kept
+    /// for those who are told.
     #[inline]
     pub(crate) fn is_outcome_lost(&self) -> bool {
-        !self.has(HANDLE | TELLING | QUEUED | TAKEN)
+        !self.has(HANDLE | TAKEN) && (!self.has(TELLING | QUEUED) || self.has(BORROWS))
+    }
+
+    pub(crate) fn set_borrows(&self) {
+        self.set(BORROWS);
     }
 
     /// Whether the outcome is there to be taken by the caller, who is the first.

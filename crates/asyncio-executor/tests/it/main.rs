@@ -9,6 +9,7 @@ mod handles;
 mod order;
 mod panics;
 mod product;
+mod reentry;
 mod refusal;
 mod scale;
 mod scopes;
