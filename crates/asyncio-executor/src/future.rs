@@ -243,6 +243,11 @@ impl<T: Clone + 'static> std::future::Future for Future<T> {
             Err(_) => {
                 let this = &mut *self;
                 this.inner.done.set_awaiter(this.key, cx.waker());
+                // The clone of the waker may have been the code of others, and have completed it.
+                if this.inner.is_done() {
+                    this.inner.done.remove_awaiter(this.key);
+                    return self.poll(cx);
+                }
                 let inner = &this.inner;
                 this.link.get_or_insert_with(|| AwaitLink::new(inner.clone())).attach_with(cx.waker());
                 report_wait(&AWAIT_FUTURE, None);

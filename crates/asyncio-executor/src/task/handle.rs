@@ -128,7 +128,13 @@ impl<T> Task<T> {
             return Poll::Ready((outcome, forwarded));
         }
         assert_awaitable(&self.task);
-        self.task.extra_or_new().done.set_awaiter(0, cx.waker());
+        let done = &self.task.extra_or_new().done;
+        done.set_awaiter(0, cx.waker());
+        // The clone of the waker may have been the code of others, and have run the task to its end.
+        if self.task.is_done() {
+            done.remove_awaiter(0);
+            return self.poll_outcome(cx);
+        }
         self.task.attach(cx.waker());
         report_wait(&AWAIT_TASK, None);
         Poll::Pending

@@ -143,7 +143,13 @@ impl<T: Clone> Future for SharedTask<T> {
             None => {
                 let this = &mut *self;
                 assert_awaitable(this.task());
-                this.task().extra_or_new().done.set_awaiter(this.key, cx.waker());
+                let done = &this.task().extra_or_new().done;
+                done.set_awaiter(this.key, cx.waker());
+                // As for a `Task`.
+                if this.task().is_done() {
+                    done.remove_awaiter(this.key);
+                    return self.poll(cx);
+                }
                 let awaitee = &this.inner.awaitee;
                 this.link.get_or_insert_with(|| AwaitLink::new(awaitee.clone())).attach_with(cx.waker());
                 report_wait(&AWAIT_SHARED, None);

@@ -1,6 +1,7 @@
 //! What must hold of the executor, stepped by hand.
 
 mod cancel;
+mod clones;
 mod close;
 mod context;
 mod foreign;
