@@ -80,7 +80,9 @@ pub(crate) struct Connection {
     writing_paused: Cell<bool>,
     /// `write_eof` was called.
     write_ended: Cell<bool>,
-    /// Who waits until nothing is left to write.
+    /// A file is being sent, and nothing else is written.
+    sending_file: Cell<bool>,
+    /// Who waits until nothing is left to write, or to send a file.
     flushing: Wakers,
 }
 
@@ -135,6 +137,7 @@ impl Connection {
             write_queued: Cell::new(false),
             writing_paused: Cell::new(false),
             write_ended: Cell::new(false),
+            sending_file: Cell::new(false),
             flushing: Wakers::default(),
         });
         io.registration.set_handler(connection.clone());
@@ -188,6 +191,10 @@ impl Connection {
 
     pub(crate) fn peer(&self) -> Option<&Name> {
         self.peer.as_ref()
+    }
+
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.direction != Direction::Both
     }
 
     pub(crate) fn is_closing(&self) -> bool {

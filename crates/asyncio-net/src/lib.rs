@@ -53,7 +53,7 @@ pub use resolve::{
 };
 #[cfg(feature = "rustls")]
 pub use rustls;
-pub use sendfile::{SendfileNotAvailableError, SockSendfile};
+pub use sendfile::{Sendfile, SendfileNotAvailableError, SockSendfile, sendfile};
 pub use server::Server;
 pub use sock::{Accept, Address, AsSocket, LoopSockets, Place, Socket};
 pub use stream::{OpenConnection, StartServer, open_connection, start_server};

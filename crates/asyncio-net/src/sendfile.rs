@@ -1,4 +1,8 @@
 //! `sock_sendfile`: a file over a socket, by the system call that does that, or else by reading and sending.
+//!
+//! The same over a transport is in `sendfile/over_transport.rs`.
+
+mod over_transport;
 
 use std::error::Error;
 use std::fmt;
@@ -16,6 +20,9 @@ use socket2::{SockRef, Type};
 
 use crate::sock::{AsSocket, Attempt, Direction, LoopSockets, Operation};
 use crate::sys;
+
+pub(crate) use over_transport::lost_meanwhile;
+pub use over_transport::{Sendfile, sendfile};
 
 static SENDFILE: WaitKind = WaitKind::new("sock_sendfile");
 
@@ -39,7 +46,7 @@ pub struct SendfileNotAvailableError(io::Error);
 
 impl fmt::Display for SendfileNotAvailableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sendfile is not available for this file and socket: {}", self.0)
+        write!(f, "sendfile is not available for this file and connection: {}", self.0)
     }
 }
 
@@ -125,85 +132,29 @@ impl<'a, S: AsSocket + ?Sized> SockSendfile<'a, S> {
         if SockRef::from(&self.socket.descriptor()).r#type()? != Type::STREAM {
             return Err(invalid("a file can be sent over a stream socket only"));
         }
-        if self.count == Some(0) {
-            return Err(invalid("the number of bytes to send is 0; it must be positive, or `None` for all"));
-        }
-        let mut progress = Progress { file: self.file, offset: self.offset, sent: 0, seeks: true };
-        let unavailable = match self.native(&mut progress).await {
-            Ok(sent) => return Ok(sent),
+        let mut part = Part::new(self.file, self.offset, self.count)?;
+        let unavailable = match self.native(&mut part).await {
+            Ok(()) => return Ok(part.sent),
             Err(Failure::Io(error)) => return Err(error),
             Err(Failure::Unavailable(error)) => error,
         };
-        if self.fallback {
-            self.copy(&mut progress).await
-        } else {
-            Err(io::Error::new(io::ErrorKind::Unsupported, SendfileNotAvailableError(unavailable)))
+        if !self.fallback {
+            return Err(not_available(unavailable));
         }
+        self.copy(&mut part).await?;
+        Ok(part.sent)
     }
 
-    /// How much is still wanted.
-    fn wanted(&self, progress: &Progress<'_>) -> u64 {
-        self.count.map_or(u64::MAX, |count| count - progress.sent)
+    async fn native(&self, part: &mut Part<'_>) -> Result<(), Failure> {
+        part.send_natively(|file, from, wanted| {
+            let call = move |attempt: Attempt<'_>| sys::sendfile(attempt.fd(), file, from, wanted);
+            Operation::new(self.this, self.socket, Direction::Write, &SENDFILE, self.location, call)
+        })
+        .await
     }
 
-    async fn native(&self, progress: &mut Progress<'_>) -> Result<u64, Failure> {
-        loop {
-            let wanted = self.wanted(progress).min(SLICE);
-            if wanted == 0 {
-                return Ok(progress.sent);
-            }
-            let from = progress.at();
-            let file = self.file;
-            let sent = Operation::new(
-                self.this,
-                self.socket,
-                Direction::Write,
-                &SENDFILE,
-                self.location,
-                |attempt: Attempt<'_>| sys::sendfile(attempt.fd(), file, from, wanted as usize),
-            );
-            match sent.await {
-                Ok(0) => return Ok(progress.sent),
-                Ok(sent) => progress.sent += sent as u64,
-                // As in Python: whatever is the matter with the first call, copying finds it out or does without.
-                Err(error) if progress.sent == 0 && is_refusal(&error) => {
-                    return Err(Failure::Unavailable(error));
-                }
-                Err(error) => return Err(Failure::Io(error)),
-            }
-            yield_now().await;
-        }
-    }
-
-    /// Reads blocks on a thread, and sends each before the next is read.
-    async fn copy(&self, progress: &mut Progress<'_>) -> io::Result<u64> {
-        let file = Arc::new(self.file.try_clone()?);
-        // A pipe or a terminal has no offset: it is read from where it is.
-        progress.seeks = (&*file).stream_position().is_ok();
-        if !progress.seeks && self.offset > 0 {
-            return Err(invalid("a file that cannot seek can be sent from offset 0 only"));
-        }
-        let mut block = Vec::new();
-        loop {
-            let wanted = self.wanted(progress).min(BLOCK as u64) as usize;
-            if wanted == 0 {
-                return Ok(progress.sent);
-            }
-            block.resize(wanted, 0);
-            let (file, at, seeks) = (file.clone(), progress.at(), progress.seeks);
-            let result;
-            (block, result) = to_thread(move || {
-                let result = read_block(&file, &mut block, at, seeks);
-                (block, result)
-            })
-            .await;
-            let read = result?;
-            if read == 0 {
-                return Ok(progress.sent);
-            }
-            self.this.sock_sendall(self.socket, &block[..read]).await?;
-            progress.sent += read as u64;
-        }
+    async fn copy(&self, part: &mut Part<'_>) -> io::Result<()> {
+        part.copy(BLOCK, async |block: &[u8]| self.this.sock_sendall(self.socket, block).await).await
     }
 }
 
@@ -233,23 +184,93 @@ enum Failure {
     Io(io::Error),
 }
 
-/// How far it got. Puts the file there when it is dropped.
-struct Progress<'a> {
+/// What is sent of a file, and how far that got. Puts the file there when it is dropped.
+struct Part<'a> {
     file: &'a File,
     offset: u64,
+    count: Option<u64>,
     sent: u64,
     seeks: bool,
+    /// The file is put there even if nothing was sent.
+    always: bool,
 }
 
-impl Progress<'_> {
+impl<'a> Part<'a> {
+    fn new(file: &'a File, offset: u64, count: Option<u64>) -> io::Result<Self> {
+        if count == Some(0) {
+            return Err(invalid("the number of bytes to send is 0; it must be positive, or `None` for all"));
+        }
+        Ok(Self { file, offset, count, sent: 0, seeks: true, always: false })
+    }
+
+    /// Where the next byte is.
     fn at(&self) -> u64 {
         self.offset.saturating_add(self.sent)
     }
+
+    /// How much is still wanted, if that is less than `most`.
+    fn wanted(&self, most: u64) -> usize {
+        self.count.map_or(most, |count| (count - self.sent).min(most)) as usize
+    }
+
+    /// Has `send` called with an offset and a length until all is sent.
+    async fn send_natively<F: Future<Output = io::Result<usize>>>(
+        &mut self,
+        mut send: impl FnMut(&'a File, u64, usize) -> F,
+    ) -> Result<(), Failure> {
+        loop {
+            let wanted = self.wanted(SLICE);
+            if wanted == 0 {
+                return Ok(());
+            }
+            match send(self.file, self.at(), wanted).await {
+                Ok(0) => return Ok(()),
+                Ok(sent) => self.sent += sent as u64,
+                // As in Python: whatever is the matter with the first call, copying finds it out or does without.
+                Err(error) if self.sent == 0 && is_refusal(&error) => {
+                    return Err(Failure::Unavailable(error));
+                }
+                Err(error) => return Err(Failure::Io(error)),
+            }
+            yield_now().await;
+        }
+    }
+
+    /// Reads blocks on a thread, and sends each before the next is.
+    async fn copy(&mut self, most: usize, mut send: impl AsyncFnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let file = Arc::new(self.file.try_clone()?);
+        // A pipe or a terminal has no offset: it is read from where it is.
+        self.seeks = (&*file).stream_position().is_ok();
+        if !self.seeks && self.offset > 0 {
+            return Err(invalid("a file that cannot seek can be sent from offset 0 only"));
+        }
+        let mut block = Vec::new();
+        loop {
+            let wanted = self.wanted(most as u64);
+            if wanted == 0 {
+                return Ok(());
+            }
+            block.resize(wanted, 0);
+            let (file, at, seeks) = (file.clone(), self.at(), self.seeks);
+            let result;
+            (block, result) = to_thread(move || {
+                let result = read_block(&file, &mut block, at, seeks);
+                (block, result)
+            })
+            .await;
+            let read = result?;
+            if read == 0 {
+                return Ok(());
+            }
+            send(&block[..read]).await?;
+            self.sent += read as u64;
+        }
+    }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for Part<'_> {
     fn drop(&mut self) {
-        if self.seeks && self.sent > 0 {
+        if self.seeks && (self.always || self.sent > 0) {
             let mut file = self.file;
             // It was read from, so it is open; there is nobody to tell otherwise.
             let _ = file.seek(SeekFrom::Start(self.at()));
@@ -270,6 +291,10 @@ fn read_block(mut file: &File, block: &mut [u8], at: u64, seeks: bool) -> io::Re
             read => return read,
         }
     }
+}
+
+fn not_available(why: io::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, SendfileNotAvailableError(why))
 }
 
 fn invalid(message: &'static str) -> io::Error {
@@ -306,8 +331,9 @@ mod tests {
     async fn copy(socket: &Socket<OwnedFd>, file: &File, offset: u64, count: Option<u64>) -> io::Result<u64> {
         let this = get_running_loop();
         let call = SockSendfile::new(&this, socket, file, offset, count, Location::caller());
-        let mut progress = Progress { file, offset, sent: 0, seeks: true };
-        call.copy(&mut progress).await
+        let mut part = Part::new(file, offset, count)?;
+        call.copy(&mut part).await?;
+        Ok(part.sent)
     }
 
     async fn receive_all(socket: &Socket<OwnedFd>) -> Vec<u8> {

@@ -27,7 +27,8 @@ use crate::create_server::CreateServer;
 use crate::datagram::{CreateDatagramEndpoint, DatagramProtocol};
 use crate::protocol::Protocol;
 use crate::resolve::{AddrInfo, AddrInfoHints, NameInfoFlags, Service};
-use crate::sendfile::SockSendfile;
+use crate::sendfile::{Sendfile, SockSendfile};
+use crate::transport::Transport;
 
 pub use address::{Address, Place};
 pub(crate) use operation::{Attempt, Operation};
@@ -363,6 +364,22 @@ pub trait LoopSockets: sealed::Sealed {
         P: Protocol + 'static,
     {
         crate::connect_write_pipe(factory, pipe)
+    }
+
+    /// Sends a part of a file over the connection of a transport: see [`sendfile`](crate::sendfile).
+    ///
+    /// # In Python
+    ///
+    /// `loop.sendfile`.
+    #[track_caller]
+    fn sendfile<'a>(
+        &self,
+        transport: &'a Transport,
+        file: &'a std::fs::File,
+        offset: u64,
+        count: Option<u64>,
+    ) -> Sendfile<'a> {
+        crate::sendfile(transport, file, offset, count)
     }
 
     /// Makes a datagram socket and a protocol that it serves: see [`CreateDatagramEndpoint`].

@@ -76,6 +76,7 @@ impl Core {
         if transport.is_closing() || transport.has_write_ended() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the stream is closed for writing")));
         }
+        transport.check_not_busy()?;
         if state.is_writing_paused() && !state.is_lost() {
             state.waiting().add(cx);
             report_wait(&DRAIN, None);
@@ -101,7 +102,7 @@ impl StreamWriter {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and while a file is sent by [`sendfile`](crate::sendfile).
     ///
     /// # In Python
     ///
@@ -115,7 +116,7 @@ impl StreamWriter {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and while a file is sent by [`sendfile`](crate::sendfile).
     ///
     /// # In Python
     ///
@@ -168,8 +169,8 @@ impl StreamWriter {
     ///
     /// # Errors
     ///
-    /// `NotConnected` when the connection is closed already, `Unsupported` through TLS: see
-    /// [`can_write_eof`](Self::can_write_eof).
+    /// `NotConnected` when the connection is closed already, `ResourceBusy` while a file is sent by
+    /// [`sendfile`](crate::sendfile), `Unsupported` through TLS: see [`can_write_eof`](Self::can_write_eof).
     ///
     /// # In Python
     ///
@@ -182,6 +183,7 @@ impl StreamWriter {
             let message = "TLS cannot close one direction alone: close the connection instead";
             return Err(io::Error::new(io::ErrorKind::Unsupported, message));
         }
+        self.core.transport().check_not_busy()?;
         self.core.transport().write_eof();
         Ok(())
     }
@@ -308,7 +310,7 @@ async fn wait(
     .await;
 }
 
-/// A write waits as [`drain`](StreamWriter::drain) does, before it writes; a flush waits until the socket took everything; a
+/// A write waits as [`drain`](StreamWriter::drain) does, before it writes, and is an error while a file is sent; a flush waits until the socket took everything; a
 /// close waits as [`wait_closed`](StreamWriter::wait_closed) does.
 impl AsyncWrite for StreamWriter {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {

@@ -52,9 +52,10 @@ impl Transport {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and while a file is sent by [`sendfile`](crate::sendfile).
     #[track_caller]
     pub fn write(&self, data: impl AsRef<[u8]>) {
+        self.check_no_file();
         each!(self, link => link.write(data.as_ref()));
     }
 
@@ -62,7 +63,7 @@ impl Transport {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and while a file is sent by [`sendfile`](crate::sendfile).
     #[track_caller]
     pub fn writelines<T: AsRef<[u8]>>(&self, pieces: impl IntoIterator<Item = T>) {
         let pieces: Vec<T> = pieces.into_iter().collect();
@@ -74,9 +75,11 @@ impl Transport {
     ///
     /// # Panics
     ///
-    /// When it is not possible: see [`can_write_eof`](Self::can_write_eof).
+    /// When it is not possible: see [`can_write_eof`](Self::can_write_eof). While a file is sent by
+    /// [`sendfile`](crate::sendfile).
     #[track_caller]
     pub fn write_eof(&self) {
+        self.check_no_file();
         each!(self, link => link.write_eof());
     }
 
@@ -260,7 +263,50 @@ impl Transport {
 
     #[track_caller]
     pub(crate) fn write_pieces(&self, pieces: &[&[u8]]) {
+        self.check_no_file();
         each!(self, link => link.write_pieces(pieces));
+    }
+
+    #[track_caller]
+    fn check_no_file(&self) {
+        assert!(!self.is_sending_file(), "nothing can be written while a file is sent: wait for `sendfile` first");
+    }
+
+    /// An error while a file is sent.
+    pub(crate) fn check_not_busy(&self) -> io::Result<()> {
+        if self.is_sending_file() {
+            let message = "a file is being sent over the connection: wait for that `sendfile` first";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        }
+        Ok(())
+    }
+
+    fn is_sending_file(&self) -> bool {
+        each!(self, link => link.sending_file().get())
+    }
+
+    /// Says whether a file is being sent: what is written comes from that alone then.
+    pub(crate) fn set_sending_file(&self, sending: bool) {
+        each!(self, link => link.sending_file().set(sending));
+    }
+
+    /// Whether it goes one way.
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.as_plain().is_some_and(|connection| connection.is_pipe())
+    }
+
+    /// Writes a block of the file that is being sent.
+    pub(crate) fn write_of_file(&self, block: &[u8]) {
+        each!(self, link => link.write(block));
+    }
+
+    /// The connection that a file can be sent over by the system call; `None` if it has to be encrypted.
+    pub(crate) fn as_plain(&self) -> Option<&Rc<Connection>> {
+        match &self.0 {
+            Link::Plain(connection) => Some(connection),
+            #[cfg(feature = "rustls")]
+            Link::Tls(_) => None,
+        }
     }
 
     /// Whether `pause_writing` was called on the protocol, and `resume_writing` was not.

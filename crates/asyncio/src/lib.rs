@@ -73,8 +73,8 @@ pub use asyncio_net::{create_unix_connection, create_unix_server, open_unix_conn
 // Datagrams, sockets and name look-up.
 pub use asyncio_net::{
     Accept, AddrInfo, AddrInfoFlags, AddrInfoHints, Address, AsSocket, CreateDatagramEndpoint, DatagramProtocol,
-    DatagramTransport, LookupError, LoopSockets, NameInfoFlags, Place, SendfileNotAvailableError, Service,
-    SockSendfile, Socket, SocketKind, create_datagram_endpoint, getaddrinfo, getnameinfo, resolve,
+    DatagramTransport, LookupError, LoopSockets, NameInfoFlags, Place, Sendfile, SendfileNotAvailableError, Service,
+    SockSendfile, Socket, SocketKind, create_datagram_endpoint, getaddrinfo, getnameinfo, resolve, sendfile,
 };
 
 // Streams, servers, transports and protocols.

@@ -1,9 +1,11 @@
 //! What a connection reads from and writes to: a registered socket or pipe.
 
+use std::fs::File;
 use std::io::{self, IoSlice, Read};
 use std::rc::Rc;
 
 use asyncio_event_loop::{EventLoop, IoHandler, IoRegistration};
+use asyncio_reactor::AsDescriptor;
 use socket2::{SockRef, Socket};
 
 #[cfg(unix)]
@@ -110,6 +112,19 @@ impl Io {
             #[cfg(unix)]
             Channel::Pipe(pipe) => pipe.write_vectored(slices),
         })
+    }
+
+    /// Sends some of a file. `None`: there is no room.
+    pub(super) fn sendfile(&self, file: &File, from: u64, wanted: usize) -> io::Result<Option<usize>> {
+        let sent = retried(|| match &self.channel {
+            Channel::Socket(socket) => sys::sendfile(socket.as_descriptor(), file, from, wanted),
+            #[cfg(unix)]
+            Channel::Pipe(_) => Err(io::ErrorKind::Unsupported.into()),
+        })?;
+        if sent.is_none() {
+            self.registration.clear_writable();
+        }
+        Ok(sent)
     }
 
     fn sent(&self, total: usize, send: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {

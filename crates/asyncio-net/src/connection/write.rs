@@ -1,11 +1,14 @@
 //! The write side of a connection: at once if the socket takes it, else buffered, with water marks.
 
+use std::cell::Cell;
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::connection::{Connection, Direction, HIGH_WATER, report_panic};
+use crate::sendfile::lost_meanwhile;
 use crate::write_buffer::MOST_SLICES;
 
 impl Connection {
@@ -184,6 +187,9 @@ impl Connection {
     pub(super) fn write_ready(self: &Rc<Self>) {
         let Some(io) = self.io() else { return };
         if self.lost.get() || self.output.borrow().is_empty() {
+            if self.sending_file.get() {
+                self.flushing.wake();
+            }
             return;
         }
         loop {
@@ -219,6 +225,30 @@ impl Connection {
             self.shut_down_writing();
         }
         self.flushing.wake();
+    }
+
+    /// Whether a file is being sent.
+    pub(crate) fn sending_file(&self) -> &Cell<bool> {
+        &self.sending_file
+    }
+
+    /// Sends some of a file, by the system call for it. Nothing else is to be written, and the file is said to be
+    /// [sent](Self::sending_file). An error if the connection is lost.
+    pub(crate) fn poll_sendfile(
+        &self,
+        cx: &Context<'_>,
+        file: &File,
+        from: u64,
+        wanted: usize,
+    ) -> Poll<io::Result<usize>> {
+        let Some(io) = self.io().filter(|_| !self.lost.get()) else { return Poll::Ready(Err(lost_meanwhile())) };
+        if io.registration.is_writable()
+            && let Some(sent) = io.sendfile(file, from, wanted)?
+        {
+            return Poll::Ready(Ok(sent));
+        }
+        self.flushing.add(cx);
+        Poll::Pending
     }
 
     /// Ready when nothing is left to write, or the connection is lost.

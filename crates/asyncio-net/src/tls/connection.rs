@@ -85,6 +85,8 @@ pub(crate) struct TlsConnection {
     pub(super) below_paused: Cell<bool>,
     /// `pause_writing` was called on the protocol.
     pub(super) writing_paused: Cell<bool>,
+    /// A file is being sent, and nothing else is written.
+    pub(super) sending_file: Cell<bool>,
     /// Who waits until nothing is left to write, during the handshake.
     pub(super) flushing: RefCell<Vec<Waker>>,
 }
@@ -118,6 +120,7 @@ impl TlsConnection {
             high_water: Cell::new(HIGH_WATER),
             below_paused: Cell::new(false),
             writing_paused: Cell::new(false),
+            sending_file: Cell::new(false),
             flushing: RefCell::default(),
         })
     }

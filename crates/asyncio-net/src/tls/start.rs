@@ -28,7 +28,7 @@ use crate::transport::{CloseOnDrop, Transport};
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a client without [`server_hostname`](StartTls::server_hostname); `NotConnected` if the connection is closed;
+/// `InvalidInput` for a client without [`server_hostname`](StartTls::server_hostname); `NotConnected` if the connection is closed; `ResourceBusy` while a file is sent over it;
 /// `ConnectionReset` if the other end closes it, `ConnectionAborted` if it takes too long; a [`TlsError`](crate::TlsError) if it
 /// cannot be trusted, or does not speak TLS. The connection is then over.
 ///
@@ -119,6 +119,7 @@ pub(crate) fn begin(
         let message = "TLS cannot be started: the connection was closed for writing";
         return Err(io::Error::new(io::ErrorKind::NotConnected, message));
     }
+    below.check_not_busy()?;
     let mut waiting = Waiting::default();
     let outcome = Box::new(waiting.teller());
     let connection = TlsConnection::new(&get_running_loop(), side, protocol, true, Some(outcome));

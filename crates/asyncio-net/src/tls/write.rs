@@ -3,6 +3,7 @@
 //! What is kept is not encrypted yet, so it is held once; the connection below holds no more than its own high-water mark
 //! and one slice. The water marks of this side count what is kept.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Write};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -111,6 +112,11 @@ impl TlsConnection {
 
     pub(crate) fn has_write_ended(&self) -> bool {
         false
+    }
+
+    /// Whether a file is being sent.
+    pub(crate) fn sending_file(&self) -> &Cell<bool> {
+        &self.sending_file
     }
 
     pub(crate) fn write_buffer_size(&self) -> usize {

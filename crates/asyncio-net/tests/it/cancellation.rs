@@ -12,7 +12,7 @@ use asyncio::{EventLoop, Runner};
 use asyncio_net::{
     AddrInfoHints, LoopSockets, NameInfoFlags, Socket, StreamReader, StreamWriter, connect_accepted_socket,
     create_connection, create_datagram_endpoint, create_server, open_connection, open_unix_connection, resolve,
-    start_server, start_unix_server,
+    sendfile, start_server, start_unix_server,
 };
 use futures_util::AsyncWriteExt;
 use proptest::prelude::*;
@@ -265,6 +265,24 @@ fn sending_a_file_may_be_cancelled_in_any_turn() {
             while this.sock_recv(&far, 1_000_000).await.is_ok_and(|data| !data.is_empty()) {}
         });
         assert_eq!(this.sock_sendfile(&near, &file, 0, None).await.unwrap(), 3_000_000);
+    });
+    assert!(turns > 3, "{turns}");
+}
+
+#[test]
+fn sending_a_file_over_a_transport_may_be_cancelled_in_any_turn() {
+    let turns = cancelled_everywhere(1000, || async {
+        let path = Fresh::new();
+        std::fs::write(&path.0, vec![1; 3_000_000]).unwrap();
+        let file = std::fs::File::open(&path.0).unwrap();
+        let (near, far) = tcp_pair();
+        let (_reader, writer) = open_connection(near).await.unwrap();
+        asyncio::create_task(async move {
+            let this = asyncio::get_running_loop();
+            while this.sock_recv(&far, 1_000_000).await.is_ok_and(|data| !data.is_empty()) {}
+        });
+        writer.write(vec![1; 500_000]);
+        assert_eq!(sendfile(writer.transport(), &file, 0, None).await.unwrap(), 3_000_000);
     });
     assert!(turns > 3, "{turns}");
 }

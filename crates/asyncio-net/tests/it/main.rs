@@ -22,6 +22,8 @@ mod reading;
 mod resolve;
 #[cfg(unix)]
 mod sendfile;
+#[cfg(unix)]
+mod sendfile_transport;
 mod servers;
 mod sock;
 mod sock_cancel;

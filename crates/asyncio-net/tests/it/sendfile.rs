@@ -14,7 +14,7 @@ use futures_util::join;
 use crate::loopback::{fresh_path, run, settle, tcp_pair, unix_pair};
 
 /// A file with some bytes in it, and without a name.
-fn file(data: &[u8]) -> File {
+pub fn file(data: &[u8]) -> File {
     let path = fresh_path("file");
     std::fs::write(&path, data).unwrap();
     let file = File::open(&path).unwrap();
@@ -22,18 +22,18 @@ fn file(data: &[u8]) -> File {
     file
 }
 
-fn content(length: usize) -> Vec<u8> {
+pub fn content(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n * 7 % 253) as u8).collect()
 }
 
 /// A file that the system call does not take: a pipe, with `data` in it and its end closed.
-fn pipe(data: &[u8]) -> File {
+pub fn pipe(data: &[u8]) -> File {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(data).unwrap();
     File::from(OwnedFd::from(reader))
 }
 
-async fn receive_all(this: &EventLoop, socket: &impl AsSocket) -> Vec<u8> {
+pub async fn receive_all(this: &EventLoop, socket: &impl AsSocket) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let data = this.sock_recv(socket, 64 * 1024).await.unwrap();

@@ -7,5 +7,6 @@ mod flow;
 mod handshake;
 mod interop;
 mod peer;
+mod sendfile;
 mod split;
 mod starting;

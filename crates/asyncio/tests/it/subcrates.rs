@@ -62,7 +62,8 @@ reachable! {
     on_unix ON_UNIX:
     Signal signal
     Accept AddrInfo AddrInfoFlags AddrInfoHints Address AsSocket CreateDatagramEndpoint DatagramProtocol DatagramTransport
-    LookupError LoopSockets NameInfoFlags Place SendfileNotAvailableError Service SockSendfile Socket SocketKind
+    LookupError LoopSockets NameInfoFlags Place Sendfile SendfileNotAvailableError Service SockSendfile Socket
+    SocketKind sendfile
     create_datagram_endpoint create_unix_connection create_unix_server getaddrinfo getnameinfo open_unix_connection
     resolve start_unix_server
     OpenReadPipe OpenWritePipe connect_read_pipe connect_write_pipe open_read_pipe open_write_pipe stderr stdin stdout
