@@ -1,6 +1,7 @@
 //! `conformance live`, `conformance record` and `conformance run`: see `docs/conformance.md`.
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -22,7 +23,7 @@ fn main() -> Outcome {
         at.and_then(|at| arguments.get(at + 1)).and_then(|value| value.parse().ok()).unwrap_or(default)
     };
     match arguments.first().map(String::as_str) {
-        Some("live") => live(option("--cases", 1000), option("--seed", 1), option("--show", 5)),
+        Some("live") => live(option("--cases", 1000), option("--seed", 1), option("--show", 5) as usize),
         Some("record") => record(option("--cases", 20_000), option("--seed", 1), option("--keep", 2000)),
         Some("run") => run(),
         _ => {
@@ -42,47 +43,54 @@ fn seeds(seed: u64, cases: u64) -> impl Iterator<Item = u64> {
     (0..cases).map(move |index| (seed << 32) + index)
 }
 
+/// How many programs Python has in hand while one runs here: so that neither side waits for the other. More would gain
+/// nothing, and might fill the pipes.
+const AHEAD: usize = 8;
+
 /// Runs random programs on both sides, `each` with program, CPython's trace, and what ran here.
 fn compare(
     python: &mut Python,
     seeds: impl Iterator<Item = u64>,
-    mut each: impl FnMut(&mut Python, String, String, interpreter::Run) -> Outcome,
+    mut each: impl FnMut(String, String, interpreter::Run),
 ) -> Outcome {
-    for seed in seeds {
-        let program = generator::program(seed);
-        python.send(&program)?;
+    let mut sent = VecDeque::new();
+    let mut programs = seeds.map(generator::program);
+    loop {
+        while sent.len() < AHEAD
+            && let Some(program) = programs.next()
+        {
+            python.send(&program)?;
+            sent.push_back(program);
+        }
+        let Some(program) = sent.pop_front() else { return Ok(()) };
         // If this side does not come back, here is what it was doing.
-        fs::write(std::env::temp_dir().join("conformance-last"), &program)?;
+        fs::write(std::env::temp_dir().join(format!("conformance-last-{}", std::process::id())), &program)?;
         let run = interpreter::run(&program);
-        let trace = python.receive()?;
-        each(python, program, trace, run)?;
+        each(program, python.receive()?, run);
     }
-    Ok(())
 }
 
 /// Compares, and shows the first differences, shrunk.
-fn live(cases: u64, seed: u64, show: u64) -> Outcome {
+fn live(cases: u64, seed: u64, show: usize) -> Outcome {
     let mut python = python()?;
     let mut meetings = Meetings::new();
-    let mut differences = 0;
-    compare(&mut python, seeds(seed, cases), |python, program, trace, run| {
+    let mut differing = Vec::new();
+    compare(&mut python, seeds(seed, cases), |program, trace, run| {
         coverage::add(&mut meetings, &run.meetings);
-        if recording::matches(&trace, &run.trace) {
-            return Ok(());
+        if !recording::matches(&trace, &run.trace) {
+            differing.push(program);
         }
-        differences += 1;
-        if differences <= show {
-            let smaller = shrinker::shrink(&program, |text| differs(python, text));
-            let (trace, here) = (python.run(&smaller)?, interpreter::run(&smaller).trace);
-            println!("{smaller}\n\n{}\n{}", printer::python(&smaller), printer::rust(&smaller));
-            println!("{}", recording::difference(&trace, &here));
-            std::io::stdout().flush()?;
-        }
-        Ok(())
     })?;
+    for program in differing.iter().take(show) {
+        let smaller = shrinker::shrink(program, |text| differs(&mut python, text));
+        let (trace, here) = (python.run(&smaller)?, interpreter::run(&smaller).trace);
+        println!("{smaller}\n\n{}\n{}", printer::python(&smaller), printer::rust(&smaller));
+        println!("{}", recording::difference(&trace, &here));
+        std::io::stdout().flush()?;
+    }
     println!("{}", coverage::table(&meetings));
-    println!("{cases} programs of seed {seed}: {differences} differ");
-    if differences == 0 { Ok(()) } else { Err("the traces differ".into()) }
+    println!("{cases} programs of seed {seed}: {} differ", differing.len());
+    if differing.is_empty() { Ok(()) } else { Err("the traces differ".into()) }
 }
 
 fn differs(python: &mut Python, program: &str) -> bool {
@@ -112,7 +120,7 @@ fn record(cases: u64, seed: u64, keep: u64) -> Outcome {
     let mut kept: Vec<Case> = Vec::new();
     for rarity in [1, 4, u64::MAX] {
         // In the first pass, what brings a pair that was never seen; then what brings a rare one; then anything short.
-        compare(&mut python, seeds(seed + rarity % 7, cases / 3), |_, program, trace, run| {
+        compare(&mut python, seeds(seed + rarity % 7, cases / 3), |program, trace, run| {
             let adds = run.meetings.keys().any(|pair| seen.get(pair).copied().unwrap_or(0) < rarity);
             let short = program.len() < 450 && trace.len() < 600;
             if adds && short && (kept.len() as u64) < keep && recording::matches(&trace, &run.trace) {
@@ -121,7 +129,6 @@ fn record(cases: u64, seed: u64, keep: u64) -> Outcome {
                 }
                 kept.push(Case { program, trace });
             }
-            Ok(())
         })?;
     }
     let text: String = kept.iter().map(|case| format!("{}\n{}\n", case.program, case.trace)).collect();

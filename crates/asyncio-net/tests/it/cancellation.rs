@@ -19,7 +19,9 @@ use proptest::prelude::*;
 
 use crate::connecting::silent;
 use crate::loopback::tcp_pair;
-use crate::support::{Fresh, Recorder, alone, descriptors, read_to_end, run, run_without_leak, turns};
+use crate::support::{
+    Fresh, Recorder, alone, assert_none_left, descriptors, read_to_end, run, run_without_leak, turns,
+};
 
 /// One turn, which does not wait but looks what the kernel has.
 fn turn(this: &EventLoop) {
@@ -62,7 +64,7 @@ pub fn cancelled_everywhere<F: Future<Output = ()> + 'static>(most: usize, progr
     let before = descriptors();
     for cancelled_after in 0..most {
         let done = once(cancelled_after);
-        assert_eq!(descriptors(), before, "descriptors were left open after {cancelled_after} turns");
+        assert_none_left(before);
         if done {
             return cancelled_after;
         }

@@ -2,12 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use asyncio::{
     Barrier, BoundedSemaphore, CallbackId, Condition, Event, Gather, Handle, LifoQueue, Lock, OwnedLockGuard,
-    PriorityQueue, Queue, Semaphore, SharedTask, TaskError, TaskGroup, TaskHandle, TimerHandle, Token, context_var,
-    get_running_loop,
+    PriorityQueue, Queue, Semaphore, SharedTask, TaskError, TaskGroup, TaskHandle, TimerHandle, Token, catch_cancelled,
+    context_var, get_running_loop,
 };
 
 use super::Env;
@@ -154,6 +157,13 @@ impl Drop for Pending<'_> {
     }
 }
 
+/// Asks a gather for what nobody asked it for: the loop is closed, and a failure that is lost would go to standard error.
+fn ask(gather: Gathered) {
+    let asking = catch_cancelled(async { with_gather!(gather, gather => drop(gather.await)) });
+    let poll = || pin!(asking).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    let _ = catch_unwind(AssertUnwindSafe(poll));
+}
+
 fn entry<T: Clone>(names: &Names<T>, name: &str, make: impl FnOnce() -> T) -> T {
     names.borrow_mut().entry(name.to_owned()).or_insert_with(make).clone()
 }
@@ -238,8 +248,7 @@ impl World {
         }
         for (_, thing) in self.things.take() {
             if let Thing::Gather(gather) = thing {
-                // The loop is closed: what it would say of failures that nobody asked for has nowhere to go.
-                std::mem::forget(gather.take());
+                gather.take().into_iter().for_each(ask);
             }
         }
         self.callbacks.take();
