@@ -32,7 +32,12 @@ impl ReadBuffer {
             // What was read makes room before the allocation grows.
             self.bytes.drain(..mem::take(&mut self.head));
         }
-        self.bytes.extend_from_slice(data);
+        if self.bytes.capacity() == 0 {
+            // Most often a read takes it as it is.
+            self.bytes = data.to_vec();
+        } else {
+            self.bytes.extend_from_slice(data);
+        }
     }
 
     /// Makes room for so many more bytes, if there is none.
@@ -73,7 +78,9 @@ impl ReadBuffer {
     pub(crate) fn take_all(&mut self) -> Vec<u8> {
         let head = mem::take(&mut self.head);
         let mut bytes = mem::take(&mut self.bytes);
-        bytes.drain(..head);
+        if head > 0 {
+            bytes.drain(..head);
+        }
         bytes
     }
 

@@ -35,8 +35,8 @@ static READ: WaitKind = WaitKind::new("data of a stream");
 /// `asyncio.StreamReader`, in `asyncio/streams.py`.
 pub struct StreamReader {
     state: Rc<State>,
-    /// What the read that is under way has taken along; between reads it is in the state, so that TLS can begin with it.
-    buffer: ReadBuffer,
+    /// What the caller of `fill_buf` was shown. In a box because readers are moved into tasks, which have few such callers.
+    held: Option<Box<ReadBuffer>>,
 }
 
 /// One separator or several, for [`StreamReader::readuntil`].
@@ -77,7 +77,7 @@ impl<const N: usize> Separators for [&[u8]; N] {
 
 impl StreamReader {
     pub(crate) fn new(state: Rc<State>) -> Self {
-        Self { state, buffer: ReadBuffer::default() }
+        Self { state, held: None }
     }
 
     /// Reads what there is, at least one byte and at most `n`. Empty: the end of the stream, or `n` is 0.
@@ -92,17 +92,14 @@ impl StreamReader {
     #[track_caller]
     pub fn read(&mut self, n: usize) -> impl Future<Output = io::Result<Vec<u8>>> {
         let location = Location::caller();
-        async move {
+        poll_fn(move |cx| {
+            self.give_back();
             self.state.check()?;
-            if n > 0 && self.pull() == 0 {
-                self.arrival(location).await;
-                self.state.check()?;
-                self.pull();
+            if n > 0 && self.state.see().is_empty() && !self.state.is_eof() {
+                return self.wait(cx, Some(location));
             }
-            let data = self.buffer.take(n);
-            self.state.consumed(&mut self.buffer);
-            Ok(data)
-        }
+            Poll::Ready(Ok(self.state.take(n)))
+        })
     }
 
     /// Reads to the end of the stream, however long it is.
@@ -117,16 +114,15 @@ impl StreamReader {
     #[track_caller]
     pub fn read_to_end(&mut self) -> impl Future<Output = io::Result<Vec<u8>>> {
         let location = Location::caller();
-        async move {
-            loop {
-                self.state.check()?;
-                self.pull();
-                if self.state.is_eof() {
-                    return Ok(self.take_all());
-                }
-                self.arrival(location).await;
+        poll_fn(move |cx| {
+            self.give_back();
+            self.state.check()?;
+            drop(self.state.see());
+            if !self.state.is_eof() {
+                return self.wait(cx, Some(location));
             }
-        }
+            Poll::Ready(Ok(self.state.take(usize::MAX)))
+        })
     }
 
     /// Reads exactly `n` bytes, also more than the limit.
@@ -142,20 +138,19 @@ impl StreamReader {
     #[track_caller]
     pub fn readexactly(&mut self, n: usize) -> impl Future<Output = Result<Vec<u8>, ReadError>> {
         let location = Location::caller();
-        async move {
+        poll_fn(move |cx| {
+            self.give_back();
             self.state.check()?;
-            while self.pull() < n {
+            if self.state.see().len() < n {
                 if self.state.is_eof() {
-                    let partial = self.take_all();
-                    return Err(ReadError::Incomplete(IncompleteReadError { partial, expected: Some(n) }));
+                    let partial = self.state.take(n);
+                    let error = IncompleteReadError { partial, expected: Some(n) };
+                    return Poll::Ready(Err(ReadError::Incomplete(error)));
                 }
-                self.arrival(location).await;
-                self.state.check()?;
+                return self.wait(cx, Some(location));
             }
-            let data = self.buffer.take(n);
-            self.state.consumed(&mut self.buffer);
-            Ok(data)
-        }
+            Poll::Ready(Ok(self.state.take(n)))
+        })
     }
 
     /// Reads a line, with its `\n`. At the end of the stream: what there is, without; empty, if there is nothing.
@@ -175,21 +170,17 @@ impl StreamReader {
     #[track_caller]
     pub fn readline(&mut self) -> impl Future<Output = Result<Vec<u8>, ReadError>> {
         let location = Location::caller();
-        async move {
-            match self.until(b"\n", location).await {
+        let mut offset = 0;
+        poll_fn(move |cx| {
+            Poll::Ready(match ready!(self.poll_until(cx, b"\n", &mut offset, location)) {
                 Err(ReadError::Incomplete(error)) => Ok(error.partial),
                 Err(ReadError::LimitOverrun(error)) => {
-                    if error.found {
-                        self.buffer.consume(error.consumed + 1);
-                    } else {
-                        self.buffer.clear();
-                    }
-                    self.state.consumed(&mut self.buffer);
+                    self.state.skip(if error.found { error.consumed + 1 } else { self.state.buffered() });
                     Err(ReadError::LimitOverrun(error))
                 }
                 result => result,
-            }
-        }
+            })
+        })
     }
 
     /// Reads up to and with a separator, such as `b"\r\n"`; of several, such as `&[b"\n".as_slice(), b"\r\n"]`, the one that
@@ -218,45 +209,49 @@ impl StreamReader {
             shortest.is_some_and(|shortest| shortest > 0),
             "`readuntil` needs a separator of at least one byte: with an empty one every result would be empty"
         );
-        self.until(separators, Location::caller())
+        let location = Location::caller();
+        let mut offset = 0;
+        poll_fn(move |cx| self.poll_until(cx, separators, &mut offset, location))
     }
 
-    async fn until<S: Separators + ?Sized>(
+    /// No separator begins before `offset`, which is 0 at first and kept from one call to the next.
+    fn poll_until<S: Separators + ?Sized>(
         &mut self,
+        cx: &Context<'_>,
         separators: &S,
+        offset: &mut usize,
         location: &'static Location<'static>,
-    ) -> Result<Vec<u8>, ReadError> {
-        let longest = separators.separators().map(<[u8]>::len).max().unwrap_or(1);
-        let limit = self.state.limit();
+    ) -> Poll<Result<Vec<u8>, ReadError>> {
+        self.give_back();
         self.state.check()?;
-        // No separator begins before this.
-        let mut offset = 0;
-        let (start, end) = loop {
-            let len = self.pull();
-            let ends = separators.separators().filter_map(|separator| {
-                self.buffer.find(separator, offset).map(|start| (start + separator.len(), start))
-            });
-            // The shorter separator first, where two end at the same place: then the longer result without it counts.
-            if let Some((end, start)) = ends.reduce(|a, b| if b.0 < a.0 || (b.0 == a.0 && b.1 > a.1) { b } else { a }) {
-                break (start, end);
-            }
-            offset = (len + 1).saturating_sub(longest);
-            if offset > limit {
-                return Err(ReadError::LimitOverrun(LimitOverrunError { consumed: offset, found: false }));
+        let limit = self.state.limit();
+        let incoming = self.state.see();
+        let ends = separators
+            .separators()
+            .filter_map(|separator| incoming.find(separator, *offset).map(|start| (start + separator.len(), start)));
+        // The shorter separator first, where two end at the same place: then the longer result without it counts.
+        let first = ends.reduce(|a, b| if b.0 < a.0 || (b.0 == a.0 && b.1 > a.1) { b } else { a });
+        let len = incoming.len();
+        drop(incoming);
+        let Some((end, start)) = first else {
+            let longest = separators.separators().map(<[u8]>::len).max().unwrap_or(1);
+            *offset = (len + 1).saturating_sub(longest);
+            if *offset > limit {
+                return Poll::Ready(Err(ReadError::LimitOverrun(LimitOverrunError {
+                    consumed: *offset,
+                    found: false,
+                })));
             }
             if self.state.is_eof() {
-                let partial = self.take_all();
-                return Err(ReadError::Incomplete(IncompleteReadError { partial, expected: None }));
+                let partial = self.state.take(len);
+                return Poll::Ready(Err(ReadError::Incomplete(IncompleteReadError { partial, expected: None })));
             }
-            self.arrival(location).await;
-            self.state.check()?;
+            return self.wait(cx, Some(location));
         };
         if start > limit {
-            return Err(ReadError::LimitOverrun(LimitOverrunError { consumed: start, found: true }));
+            return Poll::Ready(Err(ReadError::LimitOverrun(LimitOverrunError { consumed: start, found: true })));
         }
-        let data = self.buffer.take(end);
-        self.state.consumed(&mut self.buffer);
-        Ok(data)
+        Poll::Ready(Ok(self.state.take(end)))
     }
 
     /// The lines of the stream, as a `Stream`, each with its `\n` but perhaps the last.
@@ -271,7 +266,7 @@ impl StreamReader {
     /// Whether the end was met and everything has been read.
     #[must_use]
     pub fn at_eof(&self) -> bool {
-        self.state.is_eof() && self.buffer.is_empty() && !self.state.has_incoming()
+        self.state.is_eof() && self.state.buffered() == 0
     }
 
     /// Drops the reader, and drops what arrives until the end: whoever writes at the other end goes on undisturbed, where a
@@ -280,37 +275,27 @@ impl StreamReader {
         self.state.outlive_reader();
     }
 
-    /// Takes in what has arrived, and says how much there is.
-    fn pull(&mut self) -> usize {
-        self.state.pull(&mut self.buffer);
-        self.buffer.len()
-    }
-
-    fn take_all(&mut self) -> Vec<u8> {
-        let data = self.buffer.take_all();
-        self.state.consumed(&mut self.buffer);
-        data
-    }
-
-    async fn arrival(&self, location: &'static Location<'static>) {
-        poll_fn(|cx| self.poll_arrival(cx, Some(location))).await;
-    }
-
-    fn poll_arrival(&self, cx: &mut Context<'_>, location: Option<&'static Location<'static>>) -> Poll<()> {
-        let polled = self.state.poll_arrival(cx);
-        if polled.is_pending() {
-            report_wait(&READ, location);
+    /// What `fill_buf` has shown and nobody has consumed is there for every read.
+    #[inline]
+    fn give_back(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.state.give_back(held);
         }
-        polled
     }
 
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.pull() == 0 {
+    /// Waits until something arrives, the end or an error.
+    fn wait<T>(&self, cx: &Context<'_>, location: Option<&'static Location<'static>>) -> Poll<T> {
+        self.state.wait_for_arrival(cx);
+        report_wait(&READ, location);
+        Poll::Pending
+    }
+
+    /// Ready when there is something to read, or the end.
+    fn poll_available(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.state.buffered() == 0 {
             self.state.check()?;
-            ready!(self.poll_arrival(cx, None));
-            self.pull();
-            if self.buffer.is_empty() {
-                self.state.check()?;
+            if !self.state.is_eof() {
+                return self.wait(cx, None);
             }
         }
         Poll::Ready(Ok(()))
@@ -326,26 +311,34 @@ impl Drop for StreamReader {
 impl AsyncBufRead for StreamReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        ready!(this.poll_fill(cx))?;
-        Poll::Ready(Ok(this.buffer.as_slice()))
+        ready!(this.poll_available(cx))?;
+        let held = this.held.get_or_insert_default();
+        this.state.hold(held);
+        Poll::Ready(Ok(held.as_slice()))
     }
 
     fn consume(self: Pin<&mut Self>, amount: usize) {
         let this = self.get_mut();
-        this.buffer.consume(amount);
-        this.state.consumed(&mut this.buffer);
+        if let Some(held) = &mut this.held {
+            held.consume(amount);
+        }
+        this.give_back();
     }
 }
 
 impl AsyncRead for StreamReader {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
         if target.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let available = ready!(self.as_mut().poll_fill_buf(cx))?;
-        let count = available.len().min(target.len());
-        target[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
+        let this = self.get_mut();
+        this.give_back();
+        ready!(this.poll_available(cx))?;
+        let incoming = this.state.see();
+        let count = incoming.len().min(target.len());
+        target[..count].copy_from_slice(&incoming.as_slice()[..count]);
+        drop(incoming);
+        this.state.skip(count);
         Poll::Ready(Ok(count))
     }
 }

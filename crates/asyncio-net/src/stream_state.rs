@@ -1,12 +1,13 @@
 //! What the two ends of a stream share, and the protocol that fills it.
 //!
-//! What has arrived is in `incoming`. A read takes it along, joins to it what arrives meanwhile, and gives back what it leaves.
-//! The limit counts both. Rule: wakers and methods of the transport are called while nothing here is borrowed.
+//! What has arrived is in `incoming`, and a read takes its part from there. Only a caller of `fill_buf`, who is shown what there
+//! is, holds it until he consumes some. The limit counts both. Rule: wakers and methods of the transport are called while
+//! nothing here is borrowed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use asyncio_executor::create_task;
 
@@ -25,8 +26,10 @@ pub(crate) struct State {
     limit: usize,
     transport: RefCell<Option<Transport>>,
     incoming: RefCell<ReadBuffer>,
-    /// How many bytes a read has taken along.
-    taken: Cell<usize>,
+    /// How many bytes of it the read that is under way, or was given up last, has found too few.
+    seen: Cell<usize>,
+    /// How many bytes the reader holds.
+    held: Cell<usize>,
     eof: Cell<bool>,
     error: RefCell<Option<io::Error>>,
     /// The reader is there; else what arrives is dropped.
@@ -51,7 +54,8 @@ impl State {
             limit,
             transport: RefCell::new(None),
             incoming: RefCell::default(),
-            taken: Cell::new(0),
+            seen: Cell::new(0),
+            held: Cell::new(0),
             eof: Cell::new(false),
             error: RefCell::new(None),
             has_reader: Cell::new(true),
@@ -86,44 +90,72 @@ impl State {
         self.eof.get()
     }
 
-    pub(crate) fn has_incoming(&self) -> bool {
-        !self.incoming.borrow().is_empty()
-    }
-
     /// The error that ended the connection, for each who asks.
+    #[inline]
     pub(crate) fn check(&self) -> io::Result<()> {
-        self.error.borrow().as_ref().map_or(Ok(()), |error| Err(again(error)))
+        match &*self.error.borrow() {
+            None => Ok(()),
+            Some(error) => failed(error),
+        }
     }
 
-    /// Joins what has arrived to what a read has.
-    pub(crate) fn pull(&self, buffer: &mut ReadBuffer) {
-        buffer.append(&mut self.incoming.borrow_mut());
-        self.taken.set(buffer.len());
+    /// What has arrived and is not held, for a read to look at. The next arrival is one that makes it more.
+    pub(crate) fn see(&self) -> Ref<'_, ReadBuffer> {
+        let incoming = self.incoming.borrow();
+        self.seen.set(incoming.len());
+        incoming
     }
 
-    /// A read has consumed some, and gives back the rest: lets more come, if there was too much.
-    pub(crate) fn consumed(&self, left: &mut ReadBuffer) {
+    /// Ends a read that takes so many bytes, or all if there are fewer: lets more come, if there was too much.
+    pub(crate) fn take(&self, count: usize) -> Vec<u8> {
+        let taken = self.incoming.borrow_mut().take(count);
+        self.settle();
+        taken
+    }
+
+    /// Ends a read that drops so many bytes; there are at least so many.
+    pub(crate) fn skip(&self, count: usize) {
+        self.incoming.borrow_mut().consume(count);
+        self.settle();
+    }
+
+    /// Has the reader hold everything.
+    pub(crate) fn hold(&self, held: &mut ReadBuffer) {
+        held.append(&mut self.incoming.borrow_mut());
+        self.held.set(held.len());
+        self.seen.set(0);
+    }
+
+    /// The reader has consumed some of what it holds, and gives back the rest.
+    #[cold]
+    pub(crate) fn give_back(&self, mut left: Box<ReadBuffer>) {
         if !left.is_empty() {
             let mut incoming = self.incoming.borrow_mut();
             left.append(&mut incoming);
-            std::mem::swap(&mut *incoming, left);
+            *incoming = *left;
         }
-        self.taken.set(0);
+        self.held.set(0);
+        self.settle();
+    }
+
+    fn settle(&self) {
+        self.seen.set(0);
         if self.reading_paused.get() && self.buffered() <= self.limit {
             self.resume_reading();
         }
     }
 
-    /// How many bytes have arrived and were not read.
     /// Whether the transport is to be asked for no more.
     pub(crate) fn is_full(&self) -> bool {
         self.buffered() > self.limit.saturating_mul(2)
     }
 
+    /// How many bytes have arrived and were not read.
     pub(crate) fn buffered(&self) -> usize {
-        self.taken.get() + self.incoming.borrow().len()
+        self.held.get() + self.incoming.borrow().len()
     }
 
+    #[inline]
     fn resume_reading(&self) {
         if self.reading_paused.replace(false)
             && let Some(transport) = self.transport()
@@ -140,7 +172,7 @@ impl State {
     /// some of it.
     #[cfg(feature = "rustls")]
     pub(crate) fn hand_over(&self) -> io::Result<ReadBuffer> {
-        match self.taken.get() {
+        match self.held.get() + self.seen.get() {
             0 => {
                 self.reading_paused.set(false);
                 Ok(self.incoming.take())
@@ -160,16 +192,13 @@ impl State {
         drop(before);
     }
 
-    /// Ready when something has arrived, the end or an error. Until then reading goes on, whatever the limit says.
-    pub(crate) fn poll_arrival(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_incoming() || self.eof.get() || self.error.borrow().is_some() {
-            return Poll::Ready(());
-        }
+    /// Has the task of `cx` woken when something has arrived, the end or an error. Until then reading goes on, whatever the
+    /// limit says.
+    pub(crate) fn wait_for_arrival(&self, cx: &Context<'_>) {
         self.resume_reading();
         let waker = cx.waker().clone();
         let before = self.reading.replace(Some(waker));
         drop(before);
-        Poll::Pending
     }
 
     fn wake_reader(&self) {
@@ -183,7 +212,8 @@ impl State {
         drop(self.reading.take());
         let incoming = self.incoming.take();
         drop(incoming);
-        self.taken.set(0);
+        self.seen.set(0);
+        self.held.set(0);
         if self.ends_with_reader.get()
             && let Some(transport) = self.transport()
         {
@@ -208,6 +238,12 @@ impl State {
     pub(crate) fn waiting(&self) -> &Wakers {
         &self.waiting
     }
+}
+
+/// Apart, so that a read that finds no error does not make room for one.
+#[cold]
+fn failed(error: &io::Error) -> io::Result<()> {
+    Err(again(error))
 }
 
 /// Fills the state of a stream from its transport.
@@ -288,17 +324,23 @@ pub(crate) fn in_tasks<H: AsyncFn(StreamReader, StreamWriter) + 'static>(handler
     let handler = Rc::new(handler);
     Rc::new(move |reader, writer, state| {
         let handler = handler.clone();
+        // A handler that is cancelled or panics ends its connection, also if somebody else has the writer.
+        let guard = CloseOnDrop(Some(state));
         create_task(async move {
-            // A handler that is cancelled or panics ends its connection, also if somebody else has the writer.
-            let mut guard = CloseOnDrop(Some(state));
             handler(reader, writer).await;
-            guard.0 = None;
+            guard.disarm();
         });
     })
 }
 
 /// Closes a stream, whatever its transport is by then.
 struct CloseOnDrop(Option<Rc<State>>);
+
+impl CloseOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {

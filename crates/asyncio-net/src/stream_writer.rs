@@ -158,7 +158,8 @@ impl StreamWriter {
                 // Over when writing went on for a moment, as in Python, though it may have paused again by now.
                 let resumes = state.resumes();
                 let is_over = || state.resumes() != resumes || !state.is_writing_paused() || state.is_lost();
-                wait(state, is_over, &DRAIN, location).await;
+                // Apart, so that tasks which hardly ever wait here need no room for it.
+                Box::pin(wait(state, is_over, &DRAIN, location)).await;
                 state.check()?;
             }
             Ok(())

@@ -109,3 +109,31 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn what_was_shown_and_not_consumed_is_there_for_every_read_before_what_came_later() {
+    run(async {
+        use futures_util::{AsyncBufReadExt, AsyncReadExt};
+        let (feeder, mut reader) = StreamReader::fed(64);
+        feeder.feed_data(b"one\ntwo");
+        assert_eq!(reader.fill_buf().await.unwrap(), b"one\ntwo");
+        reader.consume_unpin(1);
+        assert_eq!(reader.fill_buf().await.unwrap(), b"ne\ntwo");
+        feeder.feed_data(b"\nthree");
+        assert_eq!(reader.fill_buf().await.unwrap(), b"ne\ntwo\nthree", "what came later is shown with it");
+        feeder.feed_data(b"!");
+        assert_eq!(reader.readline().await.unwrap(), b"ne\n");
+        assert_eq!(reader.fill_buf().await.unwrap(), b"two\nthree!");
+        let mut some = [0; 2];
+        assert_eq!(AsyncReadExt::read(&mut reader, &mut some).await.unwrap(), 2);
+        assert_eq!(&some, b"tw");
+        assert_eq!(reader.fill_buf().await.unwrap(), b"o\nthree!");
+        assert_eq!(reader.readexactly(3).await.unwrap(), b"o\nt");
+        drop(feeder);
+        assert_eq!(reader.fill_buf().await.unwrap(), b"hree!");
+        assert!(!reader.at_eof(), "it is shown, and was not read");
+        assert_eq!(reader.read_to_end().await.unwrap(), b"hree!");
+        assert!(reader.at_eof());
+        assert_eq!(reader.fill_buf().await.unwrap(), b"");
+    });
+}
