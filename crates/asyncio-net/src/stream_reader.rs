@@ -279,7 +279,7 @@ impl StreamReader {
     #[inline]
     fn give_back(&mut self) {
         if let Some(held) = self.held.take() {
-            self.state.give_back(held);
+            self.state.give_back(*held);
         }
     }
 

@@ -128,11 +128,11 @@ impl State {
 
     /// The reader has consumed some of what it holds, and gives back the rest.
     #[cold]
-    pub(crate) fn give_back(&self, mut left: Box<ReadBuffer>) {
+    pub(crate) fn give_back(&self, mut left: ReadBuffer) {
         if !left.is_empty() {
             let mut incoming = self.incoming.borrow_mut();
             left.append(&mut incoming);
-            *incoming = *left;
+            *incoming = left;
         }
         self.held.set(0);
         self.settle();
