@@ -92,7 +92,11 @@ impl Target {
             return Self::one(Part::Address(address));
         }
         match text.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
-            Some((host, Ok(port))) => Self::named(host, Port::Number(port)),
+            // In brackets: the name of an interface is what made it no literal.
+            Some((host, Ok(port))) => {
+                let scoped = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                Self::named(scoped.unwrap_or(host), Port::Number(port))
+            }
             _ => Self::one(Part::Invalid(format!("`{text}` is not an address: write `host:port`"))),
         }
     }
@@ -270,6 +274,20 @@ mod tests {
         assert!(matches!(&"localhost:7".to_target().0[..], [Part::Name(host, Port::Number(7))] if host == "localhost"));
         assert!(matches!("localhost".to_target().0[..], [Part::Invalid(_)]));
         assert!(matches!("localhost:port".to_target().0[..], [Part::Invalid(_)]));
+    }
+
+    #[test]
+    fn the_scope_of_an_address_is_kept_and_the_name_of_an_interface_looked_up() {
+        let scoped = SocketAddr::from(SocketAddrV6::new("fe80::1".parse().unwrap(), 7, 0, 1));
+        for target in ["[fe80::1%1]:7".to_target(), ("fe80::1%1", 7).to_target()] {
+            assert_eq!(asyncio::run(target.resolve_addresses(None)).unwrap(), [scoped]);
+        }
+        for target in ["[fe80::1%eth0]:7".to_target(), ("fe80::1%eth0", 7).to_target()] {
+            assert!(
+                matches!(&target.0[..], [Part::Name(host, Port::Number(7))] if host == "fe80::1%eth0"),
+                "{target:?}"
+            );
+        }
     }
 
     #[test]

@@ -345,11 +345,14 @@ impl AsyncRead for StreamReader {
 
 impl fmt::Debug for StreamReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamReader")
-            .field("buffered", &self.state.buffered())
+        let mut text = f.debug_struct("StreamReader");
+        text.field("buffered", &self.state.buffered())
             .field("at_eof", &self.at_eof())
-            .field("limit", &self.state.limit())
-            .finish()
+            .field("limit", &self.state.limit());
+        if let Err(error) = self.state.check() {
+            text.field("error", &error);
+        }
+        text.finish()
     }
 }
 

@@ -299,3 +299,16 @@ fn a_future_is_dropped_in_silence_whatever_is_in_it() {
     run(&executor);
     assert_eq!(reports.take(), [""; 0]);
 }
+
+#[test]
+fn the_text_of_a_future_says_its_state_and_where_it_was_made() {
+    struct NoText;
+    let (promise, line) = (Future::new(), line!());
+    let place = format!("made at {}:{line}:28>", file!());
+    assert_eq!(format!("{promise:?}"), format!("<Future pending {place}"));
+    promise.set_result(NoText).unwrap();
+    assert_eq!(format!("{promise:?}"), format!("<Future finished {place}"));
+    let (promise, line) = (Future::<NoText>::new(), line!());
+    promise.cancel();
+    assert_eq!(format!("{promise:?}"), format!("<Future cancelled made at {}:{line}:28>", file!()));
+}

@@ -42,6 +42,34 @@ fn a_server_that_cannot_be_bound_leaves_nothing_open() {
     });
 }
 
+/// A literal of an address that means something on one interface only, if there is one: Linux lists them in a file.
+fn link_local() -> Option<String> {
+    let listed = std::fs::read_to_string("/proc/net/if_inet6").ok()?;
+    let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    listed.lines().map(fields).find_map(|fields| match &fields[..] {
+        [address, _, _, _, _, interface] if address.starts_with("fe80") => {
+            let address = Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?);
+            Some(format!("{address}%{interface}"))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn an_address_with_a_scope_is_bound_and_connected_to_on_its_interface() {
+    let Some(literal) = link_local() else { return };
+    run(async {
+        let server = start_server(upper, (literal.as_str(), 0)).await.unwrap();
+        let SocketAddr::V6(address) = server.local_addrs()[0] else { panic!("{server:?}") };
+        assert_ne!(address.scope_id(), 0);
+        is_answered(address.into()).await;
+        let (mut reader, writer) = open_connection(format!("[{literal}]:{}", address.port())).await.unwrap();
+        assert_eq!(writer.peer_addr().unwrap(), SocketAddr::V6(address));
+        writer.write("there\n");
+        assert_eq!(reader.readline().await.unwrap(), b"THERE\n");
+    });
+}
+
 #[test]
 fn a_server_listens_at_addresses_of_either_family_and_at_both_for_the_empty_host() {
     if !has_ipv6() {

@@ -257,6 +257,72 @@ fn abort_throws_away_what_is_queued() {
 
 #[cfg(unix)]
 #[test]
+fn an_endpoint_that_cannot_be_connected_is_an_error_and_leaves_nothing() {
+    run(|this| async move {
+        let (here, nobody) = (fresh_path("here"), fresh_path("nobody"));
+        let factory = || -> Log { panic!("no protocol is made") };
+        let error =
+            this.create_datagram_endpoint(factory).local_addr(&here).remote_addr(&nobody).await.map(drop).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(!here.exists() && this.reactor().is_empty());
+        if cfg!(target_os = "linux") {
+            let everybody = ("255.255.255.255", 9);
+            let error = this.create_datagram_endpoint(factory).remote_addr(everybody).await.map(drop).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+            assert!(this.reactor().is_empty());
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn an_error_of_a_queued_datagram_is_told_and_the_next_is_sent() {
+    run(|this| async move {
+        let (here, there, nobody) = (fresh_path("here"), fresh_path("there"), fresh_path("nobody"));
+        let (transport, log) = this.create_datagram_endpoint(Log::default).local_addr(&here).await.unwrap();
+        assert_eq!(log.take(), ["made"]);
+        let receiver = UnixDatagram::bind(&there).unwrap();
+        receiver.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while transport.write_buffer_size() == 0 {
+            transport.sendto(b"fill", there.as_path()).unwrap();
+            sent += 1;
+        }
+        transport.sendto(b"lost", nobody.as_path()).unwrap();
+        transport.sendto(b"last", there.as_path()).unwrap();
+        assert!(log.take().is_empty(), "it waits for its turn in the queue");
+        for _ in 0..sent {
+            assert_eq!(this.sock_recv(&receiver, 9).await.unwrap(), b"fill");
+        }
+        assert_eq!(this.sock_recv(&receiver, 9).await.unwrap(), b"last");
+        assert_eq!(log.wait(1).await, ["error NotFound"]);
+        assert!(!transport.is_closing());
+        transport.close();
+        assert_eq!(log.wait(1).await, ["lost"]);
+        std::fs::remove_file(&there).unwrap();
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_peer_that_goes_away_from_queued_datagrams_is_an_error_of_each_and_the_endpoint_goes_on() {
+    run(|this| async move {
+        let (transport, log, far) = pair(&this).await;
+        fill(&transport);
+        transport.send(b"another").unwrap();
+        assert!(log.take().is_empty());
+        drop(far);
+        until(|| transport.write_buffer_size() == 0).await;
+        let lines = log.take();
+        assert!(lines.len() >= 2 && lines.iter().all(|line| line.starts_with("error ")), "{lines:?}");
+        assert!(!transport.is_closing());
+        transport.close();
+        until(|| log.lines.borrow().last().is_some_and(|line| line == "lost")).await;
+    });
+}
+
+#[cfg(unix)]
+#[test]
 fn an_unconnected_unix_socket_waits_for_a_receiver_that_is_full() {
     run(|this| async move {
         let (here, there) = (fresh_path("here"), fresh_path("there"));

@@ -24,6 +24,23 @@ fn nothing_is_no_data_and_a_read_of_nothing_takes_nothing() {
 }
 
 #[test]
+fn the_text_of_a_reader_says_what_it_holds_its_limit_its_end_and_its_error() {
+    run(async {
+        let (feeder, mut reader) = StreamReader::fed(123);
+        assert_eq!(format!("{reader:?}"), "StreamReader { buffered: 0, at_eof: false, limit: 123 }");
+        feeder.feed_data(b"data");
+        assert_eq!(format!("{reader:?}"), "StreamReader { buffered: 4, at_eof: false, limit: 123 }");
+        assert_eq!(reader.readexactly(4).await.unwrap(), b"data");
+        feeder.feed_eof();
+        assert_eq!(format!("{reader:?}"), "StreamReader { buffered: 0, at_eof: true, limit: 123 }");
+        let (feeder, reader) = StreamReader::fed(123);
+        feeder.set_exception(io::Error::other("the cable was cut"));
+        let text = format!("{reader:?}");
+        assert!(text.contains("error: ") && text.contains("the cable was cut"), "{text}");
+    });
+}
+
+#[test]
 fn an_error_wakes_the_reader_that_waits_and_is_told_each_time() {
     run(async {
         let (feeder, mut reader) = StreamReader::fed(10);

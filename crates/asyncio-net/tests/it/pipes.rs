@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use asyncio_net::{LoopSockets, connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe};
@@ -316,17 +317,79 @@ fn loopback() -> (TcpListener, TcpStream) {
     (listener, far)
 }
 
-#[test]
-fn a_terminal_whose_other_end_is_gone_ends_quietly() {
+/// Both ends of a terminal: the master and the slave.
+fn terminal() -> (OwnedFd, OwnedFd) {
     use rustix::fs::{Mode, OFlags};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    (master, slave)
+}
+
+#[test]
+fn a_terminal_is_written_to_until_it_is_closed() {
     run_without_leak(async || {
         let faults = record_faults();
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let (master, slave) = terminal();
+        let mut master = File::from(master);
+        let (transport, protocol) = connect_write_pipe(Recorder::default, slave).await.unwrap();
+        for piece in ["1", "2345"] {
+            transport.write(piece.as_bytes());
+            assert_eq!(transport.write_buffer_size(), 0, "a terminal takes this much");
+            assert_eq!(fill(&mut master, piece.len()), piece.as_bytes());
+        }
+        assert_eq!(protocol.log(), ["made"]);
+        drop(master);
+        transport.close();
+        protocol.lost.clone().await;
+        let log = protocol.log();
+        assert!(log.len() == 2 && log[1].starts_with("lost"), "{log:?}");
+        assert!(faults.borrow().is_empty(), "{faults:?}");
+        turns().await;
+    });
+}
+
+#[test]
+fn a_terminal_is_read_and_written_at_once_through_two_pipes() {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    run_without_leak(async || {
+        let faults = record_faults();
+        let (master, slave) = terminal();
+        let mut master = File::from(master);
+        let mut raw = tcgetattr(&slave).unwrap();
+        raw.make_raw();
+        tcsetattr(&slave, OptionalActions::Now, &raw).unwrap();
+        let (reading, input) = connect_read_pipe(Recorder::default, slave.try_clone().unwrap()).await.unwrap();
+        let (writing, output) = connect_write_pipe(Recorder::default, slave).await.unwrap();
+        // Byte by byte: nothing is echoed, and nothing waits for the end of a line.
+        for (shown, typed) in [("1", "a"), ("2345", "bcde")] {
+            writing.write(shown.as_bytes());
+            assert_eq!(writing.write_buffer_size(), 0, "a terminal takes this much");
+            assert_eq!(fill(&mut master, shown.len()), shown.as_bytes());
+            input.data.borrow_mut().clear();
+            master.write_all(typed.as_bytes()).unwrap();
+            until(|| *input.data.borrow() == typed.as_bytes()).await;
+        }
+        assert!(input.log()[1..].iter().all(|line| line == "data"), "{:?}", input.log());
+        assert_eq!(output.log(), ["made"]);
+        drop(master);
+        reading.close();
+        input.lost.clone().await;
+        writing.close();
+        output.lost.clone().await;
+        assert!(faults.borrow().is_empty(), "{faults:?}");
+        turns().await;
+    });
+}
+
+#[test]
+fn a_terminal_whose_other_end_is_gone_ends_quietly() {
+    run_without_leak(async || {
+        let faults = record_faults();
+        let (master, slave) = terminal();
         let (_transport, protocol) = connect_read_pipe(Recorder::default, master).await.unwrap();
         rustix::io::write(&slave, b"shown\n").unwrap();
         until(|| protocol.data.borrow().ends_with(b"shown\r\n")).await;

@@ -82,6 +82,24 @@ fn closing_ends_serve_forever_which_only_one_may_await() {
 }
 
 #[test]
+fn serve_forever_of_a_closed_server_returns_when_its_connections_have_ended() {
+    run(async {
+        let server = echo_server().await;
+        let (_reader, writer) = open_connection(server.local_addrs()).await.unwrap();
+        until(|| server.clients().len() == 1).await;
+        server.close();
+        let serving = server.clone();
+        let forever = asyncio::create_task(async move { serving.serve_forever().await });
+        turns().await;
+        assert!(!forever.done(), "it waits for the client");
+        writer.close();
+        forever.await;
+        server.serve_forever().await;
+        assert!(!server.is_serving());
+    });
+}
+
+#[test]
 fn wait_closed_returns_when_it_is_closed_and_the_last_client_is_gone() {
     run(async {
         let server = echo_server().await;

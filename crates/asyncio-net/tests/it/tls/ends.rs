@@ -1,19 +1,20 @@
 //! Streams and protocols of this library at both ends.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use asyncio::{create_task, gather};
-use asyncio_net::rustls::{HandshakeKind, ProtocolVersion};
+use asyncio_net::rustls::{ClientConfig, HandshakeKind, ProtocolVersion, RootCertStore};
 use asyncio_net::{
-    StreamReader, StreamWriter, TlsError, create_connection, create_server, open_connection, open_unix_connection,
-    start_server, start_unix_server,
+    StreamReader, StreamWriter, TlsError, create_connection, create_server, create_unix_connection, create_unix_server,
+    open_connection, open_unix_connection, start_server, start_unix_server,
 };
 
 use super::peer::{
     TLS12, TLS13, client, client_of, client_with_certificate, server, server_of, server_that_asks, until,
 };
-use crate::support::{Fresh, Recorder, record_faults, run};
+use crate::support::{Fresh, Recorder, record_faults, run, run_without_leak};
 
 /// Sends back what comes, until the end.
 pub async fn echo(mut reader: StreamReader, writer: StreamWriter) {
@@ -107,6 +108,33 @@ fn unix_sockets_carry_it_too() {
         writer.write("hello");
         assert_eq!(reader.readexactly(5).await.unwrap(), b"hello");
         drop(server);
+    });
+}
+
+#[test]
+fn a_certificate_that_is_refused_over_a_unix_socket_is_an_error_and_no_protocol_is_told() {
+    run_without_leak(async || {
+        let faults = record_faults();
+        let path = Fresh::new();
+        let protocol = Rc::new(Recorder::default());
+        let given = protocol.clone();
+        let server = create_unix_server(move || given.clone(), &path.0).tls(server()).await.unwrap();
+        let trusts_nobody =
+            ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        for (config, reason) in [(Arc::new(trusts_nobody), "UnknownIssuer"), (client(), "not valid for name")] {
+            let error = create_unix_connection(Recorder::default, &path.0)
+                .tls(config)
+                .server_hostname("invalid")
+                .await
+                .map(drop)
+                .unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        until(|| server.clients().is_empty() && faults.borrow().len() == 2).await;
+        assert!(protocol.log().is_empty(), "{protocol:?}");
+        server.close();
+        server.wait_closed().await;
     });
 }
 

@@ -267,6 +267,45 @@ fn tls_may_go_through_tls() {
 }
 
 #[test]
+fn a_close_or_an_end_during_the_handshake_of_tls_through_tls_ends_both_and_reports_nothing() {
+    for far_end in [false, true] {
+        run_without_leak(async || {
+            let faults = record_faults();
+            // It speaks TLS, but not TLS within it: the inner handshake waits for an answer.
+            let (began, went_on) = (Rc::new(asyncio::Event::new()), Rc::new(asyncio::Event::new()));
+            let (begin, go_on) = (began.clone(), went_on.clone());
+            let silent = move |mut reader: StreamReader, writer: StreamWriter| {
+                let (begin, go_on) = (begin.clone(), go_on.clone());
+                async move {
+                    assert!(!reader.read(1000).await.unwrap().is_empty());
+                    begin.set();
+                    go_on.wait().await;
+                    drop(writer);
+                }
+            };
+            let listening = start_server(silent, ("127.0.0.1", 0)).tls(server()).await.unwrap();
+            let (mut reader, writer) = open_connection(listening.local_addrs()).tls(client()).await.unwrap();
+            let other = writer.clone();
+            let starting = create_task(async move { writer.start_tls(client()).server_hostname("localhost").await });
+            began.wait().await;
+            assert!(!starting.done());
+            if !far_end {
+                other.close();
+            }
+            went_on.set();
+            let error = starting.await.unwrap_err();
+            let expected = if far_end { ErrorKind::ConnectionReset } else { ErrorKind::ConnectionAborted };
+            assert_eq!(error.kind(), expected, "{error}");
+            let _ = reader.read_to_end().await;
+            let _ = other.wait_closed().await;
+            listening.close();
+            listening.wait_closed().await;
+            assert!(faults.borrow().is_empty(), "{faults:?}");
+        });
+    }
+}
+
+#[test]
 fn an_accepted_socket_may_be_the_server() {
     run(async {
         let (near, far) = pair();
