@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::rc::Rc;
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asyncio::{Future as Promise, get_running_loop, wait_for, yield_now};
 use asyncio_process::{SubprocessProtocol, SubprocessTransport, watch_with_threads};
@@ -40,24 +40,22 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
 pub fn run_without_leak<F: Future<Output = ()>>(test: impl Fn() -> F) {
     let _alone = COUNTED.write().unwrap_or_else(PoisonError::into_inner);
     run_alone(test());
-    let before = settled();
+    let before = (descriptors(), children());
     run_alone(test());
-    assert_eq!(settled(), before, "descriptors and children that were left");
-}
-
-/// The descriptors that are open, and the children that there are. Threads that watch children let go a little after their
-/// loop: as long as there are some, it is asked again.
-fn settled() -> (usize, Vec<String>) {
-    while threads().iter().any(|name| name == "asyncio-child") {
+    // Threads that watch children let go a little after their loop, perhaps those of an earlier test too.
+    let begun = Instant::now();
+    loop {
+        let left = (descriptors(), children());
+        if left.0 <= before.0 && left.1.len() <= before.1.len() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "descriptors and children that were left: {left:?} where {before:?} were");
         std::thread::yield_now();
     }
-    (fs::read_dir("/proc/self/fd").map_or(0, Iterator::count), children())
 }
 
-fn threads() -> Vec<String> {
-    let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Vec::new() };
-    let name = |task: io::Result<fs::DirEntry>| fs::read_to_string(task.ok()?.path().join("comm")).ok();
-    tasks.filter_map(name).map(|name| name.trim().to_owned()).collect()
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 /// The children of this process, with their states, as far as `/proc` says.
