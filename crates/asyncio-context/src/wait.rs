@@ -74,9 +74,13 @@ impl WaitCell {
     /// each poll of a task, and [`take_wait`] before.
     #[inline]
     pub fn take_report(&self) {
-        WAIT.with(|wait| {
-            self.kind.set(wait.kind.take());
-            self.location.set(wait.location.get());
+        // Only what was reported: an unconditional copy of both words is compiled to one read of both.
+        WAIT.with(|wait| match wait.kind.take() {
+            Some(kind) => {
+                self.kind.set(Some(kind));
+                self.location.set(wait.location.get());
+            }
+            None => self.kind.set(None),
         });
     }
 }
