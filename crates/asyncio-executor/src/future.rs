@@ -9,12 +9,13 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 
-use crate::awaitee::{AwaitLink, Awaitee, Forward, Observable, cancel_awaitee};
+use crate::awaitee::{Awaitee, Forward, Observable, cancel_awaitee};
 use crate::callback;
 use crate::cancel::{CancelKind, CancelledError};
 use crate::context_var;
 use crate::current;
 use crate::done::{CallbackId, Completion, Watcher};
+use crate::link::AwaitLink;
 use crate::running::current_or_panic;
 use crate::scope;
 use crate::task::error::{InvalidStateError, TaskError};

@@ -67,6 +67,9 @@ pub(crate) enum Fate {
 /// The two counters and the inbox link of one allocation. See the header of this file.
 pub(crate) struct Life {
     local: Cell<u32>,
+    /// The owner's, in the place of padding: how many requests for cancellation the task counts. None of the rules is
+    /// about it.
+    pub(crate) requests: Cell<u32>,
     word: AtomicUsize,
     next: AtomicPtr<Life>,
 }
@@ -89,7 +92,12 @@ fn local_count(references: isize) -> u32 {
 impl Life {
     /// A count of `local` references, all at home.
     pub(crate) fn new(local: u32) -> Self {
-        Self { local: Cell::new(local), word: AtomicUsize::new(0), next: AtomicPtr::new(ptr::null_mut()) }
+        Self {
+            local: Cell::new(local),
+            requests: Cell::new(0),
+            word: AtomicUsize::new(0),
+            next: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// Counts one more. Owner only; the caller holds a reference.

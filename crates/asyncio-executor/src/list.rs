@@ -52,6 +52,13 @@ impl<T: Linked> List<T> {
         self.head.get()
     }
 
+    /// Puts a word of the caller's in the place of the pointer to the first member, which is null: nothing else of the list
+    /// is to be used until it is null again.
+    #[inline]
+    pub(crate) fn set_first(&self, word: *const T) {
+        self.head.set(word);
+    }
+
     /// # Safety
     ///
     /// `member` is valid, in no list, and is removed from this one before it moves or dies.

@@ -8,6 +8,7 @@ pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod join;
 pub(crate) mod shared;
+pub(crate) mod sole;
 pub(crate) mod state;
 pub(crate) mod step;
 pub(crate) mod waker;

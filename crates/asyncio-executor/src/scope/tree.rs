@@ -40,9 +40,10 @@ use std::task::Waker;
 
 use asyncio_context::{Probe, ProbeCell};
 
-use crate::awaitee::{Forward, Forwarded, Link, Target, assert_not_walking};
+use crate::awaitee::{Forward, Target};
 use crate::cancel::CancelledError;
 use crate::current;
+use crate::link::{Forwarded, Link, Waits, assert_not_walking};
 use crate::list::{Linked, Links, List};
 use crate::scope_key::ScopeKey;
 use crate::task::header::{Borrowed, Header, TaskRef};
@@ -99,7 +100,7 @@ pub(super) enum Mail {
 pub(crate) struct ScopeBase {
     pub(super) task: Cell<*const Header>,
     children: List<ScopeNode>,
-    pub(crate) waits: List<Link>,
+    pub(crate) waits: Waits,
     pub(super) mail: Cell<Mail>,
     /// Not polled in a poll in which it had a request: what holds it is alive, but not being awaited.
     stale: Cell<bool>,
@@ -153,7 +154,7 @@ impl ScopeBase {
         Self {
             task: Cell::new(task),
             children: List::new(),
-            waits: List::new(),
+            waits: Waits::new(),
             mail: Cell::new(Mail::Empty),
             stale: Cell::new(false),
             _full: [0; 2],
@@ -172,11 +173,13 @@ impl ScopeBase {
     }
 
     /// Whether `waker` is that of the task that this scope is in.
+    #[inline]
     pub(crate) fn is_task_waker(&self, waker: &Waker) -> bool {
         self.task().is_some_and(|task| task.is_waker(waker))
     }
 
-    pub(super) fn task(&self) -> Option<Borrowed<'_>> {
+    #[inline]
+    pub(crate) fn task(&self) -> Option<Borrowed<'_>> {
         // SAFETY: rule 2.
         NonNull::new(self.task.get().cast_mut()).map(|task| unsafe { TaskRef::borrow(task) })
     }
@@ -269,7 +272,7 @@ impl ScopeBase {
     fn deliver(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         self.for_each_leaf(node, &mut |leaf, node| {
             let (mut accepted, mut refused, mut earlier, mut raised) = (false, false, None, None);
-            leaf.waits.for_each_ptr(|link| {
+            leaf.waits.links().for_each_ptr(|link| {
                 // SAFETY: `link` comes from the list.
                 match unsafe { Link::forward(link, request) } {
                     Forwarded::To(target) => {
@@ -336,7 +339,7 @@ impl ScopeBase {
     /// Whether nothing is told here and nothing is below.
     #[inline]
     fn is_bare(&self) -> bool {
-        !self.has_mail() && self.children.first().is_null() && self.waits.first().is_null()
+        !self.has_mail() && self.children.first().is_null() && self.waits.is_empty()
     }
 
     /// Takes the requests out of this part of the tree that were not raised, except what was asked of scopes in `kept`
@@ -388,7 +391,7 @@ impl ScopeBase {
     pub(crate) fn reclaim(&self, node: Option<&ScopeNode>, forward: &mut Forward) -> bool {
         let mut waiting = false;
         let mut found = None;
-        self.waits.for_each_ptr(|link| {
+        self.waits.links().for_each_ptr(|link| {
             // SAFETY: `link` comes from the list.
             let unheard = unsafe { Link::take_unheard(link, &mut waiting) };
             found = found.take().or(unheard);
@@ -416,7 +419,7 @@ impl ScopeBase {
 
     /// Calls `visit` for what is awaited in this scope and the scopes inside.
     pub(crate) fn for_each_wait(&self, visit: &mut dyn FnMut(Target)) {
-        self.waits.for_each_ptr(|link| {
+        self.waits.links().for_each_ptr(|link| {
             // SAFETY: `link` comes from the list.
             if let Some(target) = unsafe { Link::target(link) } {
                 visit(target);
@@ -445,7 +448,7 @@ impl ScopeBase {
             child.base.set_tasks(ptr::null());
         }
         loop {
-            let link = self.waits.first();
+            let link = self.waits.links().first();
             // SAFETY: rule 1, for links.
             let Some(link) = (unsafe { link.as_ref() }) else { break };
             link.detach();
@@ -457,6 +460,8 @@ impl ScopeBase {
     /// Sets the task of this scope and all inside.
     #[inline]
     pub(super) fn set_tasks(&self, task: *const Header) {
+        // A wait without a link is one of the former task.
+        let _ = self.waits.links();
         self.task.set(task);
         self.children.for_each(|child| child.base.set_tasks(task));
     }

@@ -12,11 +12,58 @@
 //!    that a scope's list holds leads to the task. A link is attached only while the `Task<T>` is there, which detaches it.
 
 use std::cell::Cell;
+use std::ptr;
 
-use crate::awaitee::Link;
+use crate::link::Link;
+use crate::scope::tree::ScopeBase;
 use crate::context_var::Context;
 use crate::done::DoneList;
 use crate::task::header::Header;
+use crate::task::sole::MARK;
+
+/// The word of a header that leads beyond it: to its [`Extra`]; or, marked, to the scope that waits for the task without
+/// a link (`sole.rs`); or nowhere.
+pub(crate) struct Beyond(Cell<*const ()>);
+
+impl Beyond {
+    pub(super) const fn new() -> Self {
+        Self(Cell::new(ptr::null()))
+    }
+
+    #[inline]
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.get().is_null()
+    }
+
+    /// The [`Extra`], or null.
+    #[inline]
+    pub(super) fn extra(&self) -> *const Extra {
+        let word = self.0.get();
+        if word.addr() & MARK == 0 { word.cast() } else { ptr::null() }
+    }
+
+    /// The scope, or null.
+    #[inline]
+    pub(super) fn scope(&self) -> *const ScopeBase {
+        let word = self.0.get();
+        if word.addr() & MARK == 0 { ptr::null() } else { word.map_addr(|address| address & !MARK).cast() }
+    }
+
+    #[inline]
+    pub(super) fn set_extra(&self, extra: *mut Extra) {
+        self.0.set(extra.cast_const().cast());
+    }
+
+    #[inline]
+    pub(super) fn set_scope(&self, scope: *const ScopeBase) {
+        self.0.set(scope.cast::<()>().map_addr(|address| address | MARK));
+    }
+
+    #[inline]
+    pub(super) fn clear(&self) {
+        self.0.set(ptr::null());
+    }
+}
 
 #[repr(C)]
 pub(crate) struct Extra {

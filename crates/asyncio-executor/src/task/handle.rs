@@ -24,6 +24,7 @@ use crate::task::error::{InvalidStateError, TaskError};
 use crate::task::header::TaskRef;
 use crate::task::join::{self, Join};
 use crate::task::shared::SharedTask;
+use crate::task::sole;
 use crate::task::step;
 use crate::task::waker;
 
@@ -115,6 +116,12 @@ impl<T> Task<T> {
     /// Ends a wait through this handle.
     #[inline]
     fn detach(&self) {
+        if self.task.is_done() {
+            sole::end(&self.task);
+        } else {
+            // The awaiter is still to be woken.
+            self.task.link_wait();
+        }
         if let Some(extra) = self.task.extra() {
             extra.link.detach();
         }
@@ -123,19 +130,21 @@ impl<T> Task<T> {
     /// Waits as `Join` does: `forwarded` says whether a request for cancellation was passed on by this wait.
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T, TaskError>, bool)> {
         if self.task.is_done() {
-            let forwarded = self.task.extra().is_some_and(|extra| extra.link.finish());
+            let forwarded = self.task.finish_wait();
             let outcome = join::take(&self.task).unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
             return Poll::Ready((outcome, forwarded));
         }
         assert_awaitable(&self.task);
-        let done = &self.task.extra_or_new().done;
-        done.set_awaiter(0, cx.waker());
-        // The clone of the waker may have been the code of others, and have run the task to its end.
-        if self.task.is_done() {
-            done.remove_awaiter(0);
-            return self.poll_outcome(cx);
+        if !sole::begin(&self.task, cx.waker()) {
+            let done = &self.task.extra_or_new().done;
+            done.set_awaiter(0, cx.waker());
+            // The clone of the waker may have been the code of others, and have run the task to its end.
+            if self.task.is_done() {
+                done.remove_awaiter(0);
+                return self.poll_outcome(cx);
+            }
+            self.task.attach(cx.waker());
         }
-        self.task.attach(cx.waker());
         report_wait(&AWAIT_TASK, None);
         Poll::Pending
     }
@@ -401,6 +410,9 @@ impl TaskHandle {
     /// is done.
     #[must_use]
     pub fn awaited_by(&self) -> Vec<TaskHandle> {
+        if let Some(awaiter) = sole::scope(&self.0).and_then(|scope| scope.task()) {
+            return if self.done() { Vec::new() } else { vec![TaskHandle((*awaiter).clone())] };
+        }
         self.0.extra().map_or_else(Vec::new, |extra| extra.done.awaiters())
     }
 
@@ -483,7 +495,11 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.detach();
+        if !sole::end(&self.task)
+            && let Some(extra) = self.task.extra()
+        {
+            extra.link.detach();
+        }
         self.task.state.drop_handle();
         if self.task.is_done() {
             step::told(&self.task);

@@ -23,25 +23,27 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Waker;
 
 use asyncio_context::WaitCell;
 
-use crate::awaitee::{Forward, Link};
+use crate::awaitee::Forward;
 use crate::cancel::CancelledError;
 use crate::context_var::Context;
 use crate::current;
 use crate::executor::Inner;
 use crate::life::{Fate, Life};
+use crate::link::Link;
 use crate::list::{Linked, Links};
 use crate::pool;
 use crate::ready::Node;
 use crate::scope::tree::ScopeBase;
 use crate::shared::Shared;
 use crate::task::cell::VTable;
-use crate::task::extra::Extra;
+use crate::task::extra::{Beyond, Extra};
+use crate::task::sole;
 use crate::task::state::State;
 use crate::task::waker;
 
@@ -53,13 +55,14 @@ pub(crate) struct Header {
     pub(crate) life: Life,
     pub(crate) shared: NonNull<Shared>,
     pub(crate) state: State,
-    cancelling: Cell<u32>,
+    /// How often the awaiting scope had been polled when it last polled this task: see `sole.rs`.
+    pub(super) seen: Cell<u32>,
     pub(crate) all: Links<Header>,
     pub(crate) id: u64,
     pub(crate) location: &'static Location<'static>,
     pub(crate) scope: ScopeBase,
-    /// What only some tasks need; null until it is needed. Owned: see `extra.rs`.
-    extra: Cell<*mut Extra>,
+    /// What only some tasks need. Owned: see `extra.rs`.
+    pub(super) beyond: Beyond,
     pub(crate) wait: WaitCell,
 }
 
@@ -88,12 +91,12 @@ impl Header {
             // From `as_ptr`, so that the count can be reached through it.
             shared: NonNull::new(Arc::as_ptr(shared).cast_mut()).expect("an Arc is never null"),
             state: State::new(queued),
-            cancelling: Cell::new(0),
+            seen: Cell::new(0),
             all: Links::new(),
             id: current::next_task_id(),
             location,
             scope: ScopeBase::of_task(at.as_ptr()),
-            extra: Cell::new(ptr::null_mut()),
+            beyond: Beyond::new(),
             wait: WaitCell::new(),
         }
     }
@@ -120,7 +123,7 @@ impl Header {
     #[inline]
     pub(crate) fn extra(&self) -> Option<&Extra> {
         // SAFETY: null, or a box that is freed with this header (`extra.rs`, rule 1).
-        unsafe { self.extra.get().as_ref() }
+        unsafe { self.beyond.extra().as_ref() }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -134,17 +137,18 @@ impl Header {
     }
 
     pub(crate) fn cancelling(&self) -> u32 {
-        self.cancelling.get()
+        self.life.requests.get()
     }
 
     pub(crate) fn count_request(&self) {
-        self.cancelling.set(self.cancelling.get().saturating_add(1));
+        self.life.requests.set(self.cancelling().saturating_add(1));
     }
 
     /// Takes one request back; at zero, what is still a flag is withdrawn.
     pub(crate) fn uncancel(&self) -> u32 {
-        let left = self.cancelling.get().saturating_sub(1);
-        if self.cancelling.replace(left) == 1 && !self.state.is_done() {
+        let left = self.cancelling().saturating_sub(1);
+        let before = self.life.requests.replace(left);
+        if before == 1 && !self.state.is_done() {
             self.scope.withdraw_flags();
         }
         left
@@ -230,12 +234,35 @@ impl TaskRef {
     /// What only some tasks have; this one from now on.
     #[inline]
     pub(crate) fn extra_or_new(&self) -> &Extra {
-        if self.extra.get().is_null() {
-            let memory = self.home().map_or_else(Box::new_uninit, |home| home.pool.take());
-            self.extra.set(Box::into_raw(Box::write(memory, Extra::new(self.0.as_ptr()))));
+        if self.beyond.extra().is_null() {
+            self.make_extra();
         }
         // SAFETY: just made, if it was not there; see `extra`.
-        unsafe { &*self.extra.get() }
+        unsafe { &*self.beyond.extra() }
+    }
+
+    /// Gives the wait for this task a link, if there is one without.
+    #[inline]
+    pub(crate) fn link_wait(&self) {
+        if !self.beyond.scope().is_null() {
+            // SAFETY: rule 1.
+            unsafe { sole::make_link(self.0) };
+        }
+    }
+
+    #[inline(never)]
+    fn make_extra(&self) {
+        self.link_wait();
+        if self.beyond.is_nothing() {
+            let memory = self.home().map_or_else(Box::new_uninit, |home| home.pool.take());
+            self.beyond.set_extra(Box::into_raw(Box::write(memory, Extra::new(self.0.as_ptr()))));
+        }
+    }
+
+    /// Ends the wait for the task with its outcome, which the awaiter takes. Returns whether a request went along it.
+    #[inline]
+    pub(crate) fn finish_wait(&self) -> bool {
+        !sole::end(self) && self.extra().is_some_and(|extra| extra.link.finish())
     }
 
     /// Says that the current scope waits for the task, through its link, with `waker`.
@@ -243,7 +270,7 @@ impl TaskRef {
         let _ = self.extra_or_new();
         // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped; and
         // the pointer, to the first field, is the one to all of the box.
-        unsafe { Link::attach(self.extra.get().cast_const().cast(), Some(waker)) };
+        unsafe { Link::attach(self.beyond.extra().cast(), Some(waker)) };
     }
 
     pub(crate) fn set_name(&self, name: &str) {
@@ -355,8 +382,9 @@ impl TaskRef {
             home.forget(self);
         }
         let pool = home.map(|home| &home.pool);
-        let (shared, extra) = (self.shared, self.extra.get());
-        if let Some(extra) = NonNull::new(extra) {
+        debug_assert!(self.beyond.scope().is_null());
+        let (shared, extra) = (self.shared, self.beyond.extra());
+        if let Some(extra) = NonNull::new(extra.cast_mut()) {
             // SAFETY: `extra_or_new` got it from a box, and nobody else frees it.
             unsafe { pool::free(pool, extra) };
         }

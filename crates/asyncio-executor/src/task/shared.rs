@@ -10,9 +10,10 @@ use std::task::{Context, Poll};
 
 use asyncio_context::{WaitKind, report_wait};
 
-use crate::awaitee::{AwaitLink, Awaitee, Forward};
+use crate::awaitee::{Awaitee, Forward};
 use crate::cancel::CancelledError;
 use crate::current;
+use crate::link::AwaitLink;
 use crate::scope;
 use crate::task::error::{TaskError, panic_message};
 use crate::task::handle::{Task, TaskHandle, assert_awaitable};

@@ -23,6 +23,7 @@ use crate::task::error::TaskError;
 use crate::task::extra::Extra;
 use crate::task::handle::TaskHandle;
 use crate::task::header::{Header, TaskRef};
+use crate::task::sole;
 use crate::task::state::{Attention, End};
 use crate::task::waker;
 
@@ -182,7 +183,11 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
     if let Some(home) = task.home() {
         home.ended();
     }
-    if let Some(extra) = task.extra() {
+    if let Some(scope) = sole::scope(task) {
+        if let Some(awaiter) = scope.task() {
+            awaiter.schedule();
+        }
+    } else if let Some(extra) = task.extra() {
         // Most often there is one, and an awaiter.
         match extra.done.take_only() {
             None => dispatch(task, extra),

@@ -36,6 +36,11 @@ pub(crate) fn borrow(task: &TaskRef) -> BorrowedWaker<'_> {
     BorrowedWaker(ManuallyDrop::new(waker), PhantomData)
 }
 
+/// A waker of a task, with a reference of its own.
+pub(crate) fn of(task: &TaskRef) -> Waker {
+    (*borrow(task)).clone()
+}
+
 /// The task that a waker wakes, if it is that of a task, and this is the thread of its loop.
 pub(crate) fn task_of(waker: &Waker) -> Option<TaskRef> {
     if !std::ptr::eq(waker.vtable(), &VTABLE) {
