@@ -17,9 +17,9 @@ use crate::cancel::CancelledError;
 use crate::current;
 use crate::list::{Linked, Links, List};
 use crate::scope::tree::{Request, ScopeBase};
+use crate::task::cell;
 use crate::task::header::{Header, TaskRef};
 use crate::task::sole;
-use crate::task::step;
 
 /// What a scope waits for: nothing, links, or one task without a link.
 ///
@@ -255,7 +255,7 @@ impl Link {
         };
         match (done, accepts) {
             (true, _) => Forwarded::Done(match &target {
-                Target::Task(task) => step::cancelled_error(task),
+                Target::Task(task) => cell::cancelled_error(task),
                 Target::Other(other) => other.cancelled_error(),
             }),
             (false, true) => Forwarded::To(target),

@@ -4,10 +4,11 @@
 //! Programs make and end tasks of the same few types all the time, and the general allocator takes several times as long
 //! as a list does. Rules:
 //!
-//! 1. A block in the list of a size is memory that the global allocator gave for that size and [`ALIGN`]: `keep` takes it
-//!    out of a box and `take` puts it into one, both for types of that layout only.
+//! 1. A block in the list of a size is memory that the global allocator gave for that size and [`ALIGN`]: what
+//!    `keep` is given is such memory by its caller's promise, and `take` puts it into a box of a type of that layout.
 //! 2. A block in a list is owned by the list, and its first word is the pointer to the next.
 
+use std::alloc::{Layout, dealloc};
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -43,14 +44,14 @@ impl Pool {
 
     /// The list for values of this layout.
     #[inline]
-    fn list<T>(&self) -> Option<&Cell<*mut Block>> {
-        if align_of::<T>() == ALIGN { self.free.get((size_of::<T>() / ALIGN).wrapping_sub(1)) } else { None }
+    fn list(&self, layout: Layout) -> Option<&Cell<*mut Block>> {
+        if layout.align() == ALIGN { self.free.get((layout.size() / ALIGN).wrapping_sub(1)) } else { None }
     }
 
     /// Memory for a value.
     #[inline]
     pub(crate) fn take<T>(&self) -> Box<MaybeUninit<T>> {
-        if let Some(list) = self.list::<T>()
+        if let Some(list) = self.list(Layout::new::<T>())
             && !list.get().is_null()
         {
             let block = list.get();
@@ -63,48 +64,54 @@ impl Pool {
         Box::new_uninit()
     }
 
-    /// Keeps the memory of a value that is gone, or frees it.
+    /// Keeps memory whose value is gone, or frees it.
+    ///
+    /// # Safety
+    ///
+    /// It is from the global allocator, for this layout, which is not empty, and nobody else has it.
     #[inline]
-    pub(crate) fn keep<T>(&self, memory: Box<MaybeUninit<T>>) {
-        if let Some(list) = self.list::<T>()
-            && let Some(room) = self.room.get().checked_sub(size_of::<T>())
+    pub(crate) unsafe fn keep(&self, memory: NonNull<u8>, layout: Layout) {
+        if let Some(list) = self.list(layout)
+            && let Some(room) = self.room.get().checked_sub(layout.size())
         {
             self.room.set(room);
-            let block: *mut Block = Box::into_raw(memory).cast();
+            let block: *mut Block = memory.as_ptr().cast();
             // SAFETY: memory of at least one `ALIGN`, which is what a `Block` takes, and nobody else has it.
             unsafe { block.write(Block { next: list.get() }) };
             list.set(block);
+        } else {
+            // SAFETY: by the caller's promise.
+            unsafe { dealloc(memory.as_ptr(), layout) };
         }
     }
 }
 
-/// Drops a value that was boxed; its memory goes to the pool, if there is one.
+/// Gives memory to the pool, or back to the allocator if there is none.
 ///
 /// # Safety
 ///
-/// `value` came from a box, which nobody else owns.
+/// As for [`Pool::keep`].
 #[inline]
-pub(crate) unsafe fn free<T>(pool: Option<&Pool>, value: NonNull<T>) {
-    // SAFETY: by the caller's promise.
-    unsafe { value.drop_in_place() };
-    // SAFETY: as above; what was there is gone.
-    let memory = unsafe { Box::from_raw(value.as_ptr().cast::<MaybeUninit<T>>()) };
-    if let Some(pool) = pool {
-        pool.keep(memory);
+pub(crate) unsafe fn free(pool: Option<&Pool>, memory: NonNull<u8>, layout: Layout) {
+    match pool {
+        // SAFETY: by the caller's promise.
+        Some(pool) => unsafe { pool.keep(memory, layout) },
+        // SAFETY: as above.
+        None => unsafe { dealloc(memory.as_ptr(), layout) },
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         for (index, list) in self.free.iter().enumerate() {
-            let layout = std::alloc::Layout::from_size_align((index + 1) * ALIGN, ALIGN);
+            let layout = Layout::from_size_align((index + 1) * ALIGN, ALIGN);
             let Ok(layout) = layout else { continue };
             while !list.get().is_null() {
                 let block = list.get();
                 // SAFETY: rule 2.
                 list.set(unsafe { (*block).next });
                 // SAFETY: rule 1.
-                unsafe { std::alloc::dealloc(block.cast(), layout) };
+                unsafe { dealloc(block.cast(), layout) };
             }
         }
     }
@@ -129,8 +136,8 @@ mod tests {
                 match step {
                     0 => small.push(Box::write(pool.take(), [index as u64])),
                     1 => medium.push(Box::write(pool.take(), [index as u64; 5])),
-                    2 if index < small.len() => pool.keep(emptied(small.swap_remove(index))),
-                    3 if index < medium.len() => pool.keep(emptied(medium.swap_remove(index))),
+                    2 if index < small.len() => keep(&pool, small.swap_remove(index)),
+                    3 if index < medium.len() => keep(&pool, medium.swap_remove(index)),
                     _ => {}
                 }
                 let places = small.iter().map(|b| ptr::from_ref(&**b).addr()).chain(medium.iter().map(|b| ptr::from_ref(&**b).addr()));
@@ -141,27 +148,27 @@ mod tests {
         }
     }
 
-    /// The memory of a value that has no destructor.
-    fn emptied<T: Copy>(value: Box<T>) -> Box<MaybeUninit<T>> {
-        // SAFETY: the same layout, and any content is fit for a `MaybeUninit`.
-        unsafe { Box::from_raw(Box::into_raw(value).cast()) }
+    /// Gives the memory of a value that has no destructor to the pool.
+    fn keep<T: Copy>(pool: &Pool, value: Box<T>) {
+        let memory = NonNull::from(Box::leak(value)).cast();
+        // SAFETY: a box is from the global allocator, and this one was the owner.
+        unsafe { free(Some(pool), memory, Layout::new::<T>()) };
     }
 
     #[test]
     fn what_is_too_large_or_aligned_otherwise_is_not_kept() {
         let pool = Pool::with_room(1 << 20);
-        pool.keep(emptied(Box::<Large>::new([0; LARGEST / 8 + 1])));
-        pool.keep(emptied(Box::new(0u128)));
-        pool.keep(emptied(Box::new(0u32)));
-        pool.keep(emptied(Box::new(())));
+        keep(&pool, Box::<Large>::new([0; LARGEST / 8 + 1]));
+        keep(&pool, Box::new(0u128));
+        keep(&pool, Box::new(0u32));
         assert_eq!(pool.room.get(), 1 << 20);
     }
 
     #[test]
     fn without_room_nothing_is_kept() {
         let pool = Pool::with_room(15);
-        pool.keep(emptied(Box::new(1u64)));
-        pool.keep(emptied(Box::new(2u64)));
+        keep(&pool, Box::new(1u64));
+        keep(&pool, Box::new(2u64));
         assert_eq!(pool.room.get(), 7);
     }
 }

@@ -338,7 +338,7 @@ impl ScopeBase {
 
     /// Whether nothing is told here and nothing is below.
     #[inline]
-    fn is_bare(&self) -> bool {
+    pub(crate) fn is_bare(&self) -> bool {
         !self.has_mail() && self.children.first().is_null() && self.waits.is_empty()
     }
 

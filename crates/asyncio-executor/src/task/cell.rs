@@ -1,15 +1,19 @@
 #![expect(unsafe_code, reason = "the future lies behind the header, and only its table of functions knows its type")]
-//! The allocation of a task: the header, and behind it the future, later its output.
+//! The allocation of a task: the header, and behind it the stage: the future, later its outcome, in the end nothing.
 //!
-//! The stage is touched by the functions of the [`VTable`] only, on the owner's thread, and never by two of them at once:
-//! `poll` is called by the task's own step while it is `RUNNING`; the others when no poll is going on. Destructors of the
-//! stage may call anything, but nothing that they can reach touches the stage: an outcome is only taken from a task that
-//! is done, and it is done after the stage has been replaced. The future is pinned: it is dropped in place.
+//! Which of them is there is in the task's state (`holds_future`, `holds_outcome`), so that the stage takes no word of its
+//! own. Who sets or clears one of the two has put that there or takes it out, and clears before it drops: destructors may
+//! call anything.
+//!
+//! The stage is touched by the functions of this file only, on the owner's thread, and never by two of them at once:
+//! `poll` is called by the task's own step while it is `RUNNING`; the others when no poll is going on. Nothing that a
+//! destructor in the stage can reach touches the stage: an outcome is only taken from a task that is done, and it is done
+//! after the stage has been replaced. The future is pinned: it is dropped in place.
 
+use std::alloc::Layout;
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::future::Future;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, offset_of};
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -17,10 +21,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::cancel::CancelledError;
-use crate::pool::{self, Pool};
+use crate::pool::Pool;
 use crate::ready::{Entry, Node, NodeVTable};
 use crate::shared::Shared;
-use crate::task::error::{InvalidStateError, TaskError, panic_message};
+use crate::task::error::{TaskError, panic_message};
 use crate::task::handle::TaskHandle;
 use crate::task::header::{Header, TaskRef};
 use crate::task::step;
@@ -32,35 +36,29 @@ pub(crate) struct VTable {
     pub(crate) node: NodeVTable,
     /// Polls the future; when it is ready, its output takes its place. Says whether it is.
     pub(crate) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> bool,
-    /// Drops the future or the output; `Err` takes its place, if given.
+    /// Drops the future or the outcome; `Err` takes its place, if given.
     pub(crate) replace: unsafe fn(NonNull<Header>, Option<TaskError>),
-    /// Moves the outcome, a `Result<F::Output, TaskError>`, to where the pointer points.
-    pub(crate) take: unsafe fn(NonNull<Header>, *mut ()),
-    /// The text of the panic that the task ended with.
-    pub(crate) panic_text: unsafe fn(NonNull<Header>) -> Option<String>,
-    /// The cancellation that the task ended with.
-    pub(crate) cancelled_error: unsafe fn(NonNull<Header>) -> Option<CancelledError>,
-    /// The payload of the panic that the task ended with; its text stays in its place.
-    pub(crate) steal_panic: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
-    /// A pointer to the outcome, a `Result<F::Output, TaskError>`; null if there is none.
-    pub(crate) peek: unsafe fn(NonNull<Header>) -> *const (),
-    /// Drops the output, and returns the payload if it is a panic.
-    pub(crate) discard_output: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
-    /// Frees the allocation, whose memory goes to the pool if there is one. The stage is empty.
-    pub(crate) dealloc: unsafe fn(NonNull<Header>, Option<&Pool>),
+    /// The error that the task ended with.
+    error: unsafe fn(NonNull<Header>) -> Option<NonNull<TaskError>>,
+    /// Drops the outcome, and returns the payload if it is a panic.
+    discard: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
+    /// Where the stage begins: there is the outcome, a `Result<F::Output, TaskError>`.
+    stage: usize,
+    /// Of the whole allocation.
+    pub(crate) layout: Layout,
 }
 
-enum Stage<F: Future> {
-    Future(F),
-    Finished(Result<F::Output, TaskError>),
-    Empty,
+#[repr(C)]
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    outcome: ManuallyDrop<Result<F::Output, TaskError>>,
 }
 
 /// The allocation.
 #[repr(C)]
 struct Cell<F: Future> {
     header: Header,
-    stage: UnsafeCell<Stage<F>>,
+    stage: Stage<F>,
 }
 
 /// What a task is made with, beside its future.
@@ -81,8 +79,8 @@ pub(crate) unsafe fn allocate<F: Future>(pool: &Pool, future: F, parts: Parts<'_
     let cell: *mut Cell<F> = Box::into_raw(pool.take::<Cell<F>>()).cast();
     // SAFETY: a field of the allocation.
     let stage = unsafe { &raw mut (*cell).stage };
-    // SAFETY: valid for writes, and nothing is there yet.
-    unsafe { stage.write(UnsafeCell::new(Stage::Future(future))) };
+    // SAFETY: valid for writes, and nothing is there yet. The new state says that the future is.
+    unsafe { stage.write(Stage { future: ManuallyDrop::new(future) }) };
     // SAFETY: a box is never null.
     let at = unsafe { NonNull::new_unchecked(cell) }.cast::<Header>();
     // SAFETY: the table of a `Cell<F>`, whose first field this is.
@@ -98,13 +96,10 @@ fn table<F: Future>() -> &'static VTable {
             node: NodeVTable { run, discard, describe },
             poll: poll::<F>,
             replace: replace::<F>,
-            take: take::<F>,
-            panic_text: panic_text::<F>,
-            cancelled_error: cancelled_error::<F>,
-            steal_panic: steal_panic::<F>,
-            peek: peek::<F>,
-            discard_output: discard_output::<F>,
-            dealloc: dealloc::<F>,
+            error: error::<F>,
+            discard: discard_outcome::<F>,
+            stage: offset_of!(Cell<F>, stage),
+            layout: Layout::new::<Cell<F>>(),
         }
     }
 }
@@ -145,88 +140,86 @@ unsafe fn describe(node: NonNull<Node>) -> Entry {
 ///
 /// # Safety
 ///
-/// The header is that of a `Cell<F>`, and nobody else uses the stage during `'a`.
-unsafe fn stage<'a, F: Future>(header: NonNull<Header>) -> &'a mut Stage<F> {
-    let cell: NonNull<Cell<F>> = header.cast();
+/// The header is that of a `Cell<F>`.
+unsafe fn stage<F: Future>(header: NonNull<Header>) -> *mut Stage<F> {
+    let cell: *mut Cell<F> = header.cast().as_ptr();
     // SAFETY: by the caller's promise.
-    let cell = unsafe { cell.as_ref() };
-    // SAFETY: by the caller's promise.
-    unsafe { &mut *cell.stage.get() }
+    unsafe { &raw mut (*cell).stage }
 }
 
 /// # Safety
 ///
 /// The task is `RUNNING`, by this call, and the stage is a future.
 unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool {
-    // SAFETY: one step at a time, see the header of this file.
+    // SAFETY: by the caller's promise.
     let stage = unsafe { stage::<F>(header) };
-    let Stage::Future(future) = stage else { unreachable!("a task is polled before it is done") };
+    // SAFETY: one step at a time, see the header of this file.
+    let future: &mut F = unsafe { &mut (*stage).future };
     // SAFETY: the allocation does not move, and the future is dropped in place.
     match unsafe { Pin::new_unchecked(future) }.poll(cx) {
         Poll::Pending => false,
         Poll::Ready(value) => {
-            *stage = Stage::Finished(Ok(value));
+            // SAFETY: no poll is going on any more. If this panics, the value is dropped, and the stage is empty.
+            unsafe { empty::<F>(header) };
+            // SAFETY: as above.
+            unsafe { fill::<F>(header, Ok(value)) };
             true
         }
     }
+}
+
+/// Drops what is in the stage.
+///
+/// # Safety
+///
+/// No poll is going on.
+unsafe fn empty<F: Future>(header: NonNull<Header>) {
+    // SAFETY: the header of a `Cell<F>`.
+    let stage = unsafe { stage::<F>(header) };
+    // SAFETY: alive.
+    let state = unsafe { &header.as_ref().state };
+    if state.take_future() {
+        // SAFETY: it was there, and nobody else drops it.
+        unsafe { ManuallyDrop::drop(&mut (*stage).future) };
+    } else if state.take_outcome() {
+        // SAFETY: as above.
+        unsafe { ManuallyDrop::drop(&mut (*stage).outcome) };
+    }
+}
+
+/// Puts an outcome into the stage, which is empty.
+///
+/// # Safety
+///
+/// No poll is going on.
+unsafe fn fill<F: Future>(header: NonNull<Header>, outcome: Result<F::Output, TaskError>) {
+    // SAFETY: the header of a `Cell<F>`.
+    let stage = unsafe { stage::<F>(header) };
+    // SAFETY: valid for writes, and nobody else uses it now.
+    unsafe { (&raw mut (*stage).outcome).write(ManuallyDrop::new(outcome)) };
+    // SAFETY: alive.
+    unsafe { &header.as_ref().state }.set_outcome();
 }
 
 /// # Safety
 ///
 /// No poll is going on.
 unsafe fn replace<F: Future>(header: NonNull<Header>, error: Option<TaskError>) {
-    // SAFETY: see the header of this file.
-    let stage = unsafe { stage::<F>(header) };
-    *stage = Stage::Empty;
+    // SAFETY: by the caller's promise.
+    unsafe { empty::<F>(header) };
     if let Some(error) = error {
-        *stage = Stage::Finished(Err(error));
+        // SAFETY: as above.
+        unsafe { fill::<F>(header, Err(error)) };
     }
 }
 
 /// # Safety
 ///
-/// The task is done, and its outcome is the caller's to take.
-unsafe fn discard_output<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any + Send>> {
-    // SAFETY: see the header of this file.
-    let stage = unsafe { stage::<F>(header) };
-    match std::mem::replace(stage, Stage::Empty) {
-        Stage::Finished(Err(TaskError::Panicked(payload))) => Some(payload),
-        _ => None,
-    }
-}
-
-/// # Safety
-///
-/// The task is done.
-unsafe fn panic_text<F: Future>(header: NonNull<Header>) -> Option<String> {
-    // SAFETY: see the header of this file; nothing of the user's is called.
-    match unsafe { stage::<F>(header) } {
-        Stage::Finished(Err(error)) => error.panic_message().map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// # Safety
-///
-/// The task is done.
-unsafe fn cancelled_error<F: Future>(header: NonNull<Header>) -> Option<CancelledError> {
-    // SAFETY: see the header of this file; nothing of the user's is called.
-    match unsafe { stage::<F>(header) } {
-        Stage::Finished(Err(error)) => error.cancelled().cloned(),
-        _ => None,
-    }
-}
-
-/// # Safety
-///
-/// The task is done.
-unsafe fn steal_panic<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any + Send>> {
-    // SAFETY: see the header of this file; nothing of the user's is called.
-    match unsafe { stage::<F>(header) } {
-        Stage::Finished(Err(TaskError::Panicked(payload))) => {
-            let text = panic_message(payload.as_ref()).unwrap_or("the task panicked").to_owned();
-            Some(std::mem::replace(payload, Box::new(text)))
-        }
+/// The task is done, and its outcome, which was there, is the caller's.
+unsafe fn discard_outcome<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any + Send>> {
+    // SAFETY: by the caller's promise.
+    match unsafe { outcome_ptr(header).cast::<Result<F::Output, TaskError>>().read() } {
+        Err(TaskError::Panicked(payload)) => Some(payload),
         _ => None,
     }
 }
@@ -234,46 +227,94 @@ unsafe fn steal_panic<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any 
 /// # Safety
 ///
 /// The task is done. The pointer is good until the outcome is taken.
-unsafe fn peek<F: Future>(header: NonNull<Header>) -> *const () {
-    // SAFETY: see the header of this file; nothing of the user's is called.
-    match unsafe { stage::<F>(header) } {
-        Stage::Finished(outcome) => std::ptr::from_ref(outcome).cast(),
-        _ => std::ptr::null(),
-    }
+unsafe fn error<F: Future>(header: NonNull<Header>) -> Option<NonNull<TaskError>> {
+    // SAFETY: by the caller's promise.
+    let outcome = unsafe { outcome::<F::Output>(header) }?;
+    // SAFETY: it is there, and nobody else uses it now.
+    unsafe { &mut *outcome.as_ptr() }.as_mut().err().map(NonNull::from)
 }
 
+/// Where the outcome is, if it is there.
+///
 /// # Safety
 ///
-/// The task is done, its outcome is the caller's to take, and `to` points to room for it.
-unsafe fn take<F: Future>(header: NonNull<Header>, to: *mut ()) {
-    // SAFETY: see the header of this file.
-    let stage = unsafe { stage::<F>(header) };
-    let outcome = match std::mem::replace(stage, Stage::Empty) {
-        Stage::Finished(outcome) => outcome,
-        _ => Err(TaskError::InvalidState(InvalidStateError::TAKEN)),
-    };
+/// The header is that of a task, by a pointer to all of it.
+unsafe fn outcome_ptr(header: NonNull<Header>) -> *mut () {
     // SAFETY: by the caller's promise.
-    unsafe { to.cast::<Result<F::Output, TaskError>>().write(outcome) };
+    let at = unsafe { header.as_ref() }.vtable().stage;
+    // SAFETY: inside the allocation.
+    unsafe { header.as_ptr().byte_add(at).cast() }
+}
+
+/// The outcome of a task, if it is there. The pointer is good until the outcome is taken.
+///
+/// # Safety
+///
+/// The output of the task's future is `T`.
+unsafe fn outcome<T>(header: NonNull<Header>) -> Option<NonNull<Result<T, TaskError>>> {
+    // SAFETY: the header of a task is alive while there is a pointer to it here.
+    let there = unsafe { header.as_ref() }.state.holds_outcome();
+    // SAFETY: by the caller's promise.
+    if there { NonNull::new(unsafe { outcome_ptr(header) }.cast()) } else { None }
 }
 
 /// Takes the outcome of a task that is done.
 ///
 /// # Safety
 ///
-/// The output of the task's future is `T`, and nobody has taken the outcome before.
-pub(crate) unsafe fn take_output<T>(task: &TaskRef) -> Result<T, TaskError> {
-    let mut outcome = MaybeUninit::<Result<T, TaskError>>::uninit();
+/// The output of the task's future is `T`.
+#[inline]
+pub(crate) unsafe fn take_outcome<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
     // SAFETY: by the caller's promise.
-    unsafe { (task.vtable().take)(task.as_ptr(), outcome.as_mut_ptr().cast()) };
-    // SAFETY: `take` has written it.
-    unsafe { outcome.assume_init() }
+    let outcome = unsafe { outcome::<T>(task.as_ptr()) }?;
+    task.state.transition_to_taken().then(|| {
+        // SAFETY: it was there, and the transition says that it is ours.
+        unsafe { outcome.read() }
+    })
 }
 
+/// Lets `f` look at the outcome of a task that is done, if it is there.
+///
 /// # Safety
 ///
-/// No reference is left.
-unsafe fn dealloc<F: Future>(header: NonNull<Header>, pool: Option<&Pool>) {
-    let cell: NonNull<Cell<F>> = header.cast();
-    // SAFETY: allocated as a box, and nobody refers to it any more.
-    unsafe { pool::free(pool, cell) };
+/// The output of the task's future is `T`, and `f` does not take the outcome.
+pub(crate) unsafe fn with_outcome<T, R>(task: &TaskRef, f: impl FnOnce(&Result<T, TaskError>) -> R) -> Option<R> {
+    // SAFETY: by the caller's promise.
+    unsafe { outcome::<T>(task.as_ptr()) }.map(|outcome| f(unsafe { outcome.as_ref() }))
+}
+
+/// Drops the outcome of a task that is done, if it is there; returns the payload if it is a panic.
+pub(crate) fn drop_outcome(task: &TaskRef) -> Option<Option<Box<dyn Any + Send>>> {
+    // SAFETY: the transition says that the outcome is there and ours.
+    task.state.transition_to_taken().then(|| unsafe { (task.vtable().discard)(task.as_ptr()) })
+}
+
+/// Lets `f` see the error that a task ended with, which is done, if it is there.
+fn with_error<R>(task: &TaskRef, f: impl FnOnce(&mut TaskError) -> Option<R>) -> Option<R> {
+    // SAFETY: done, say the callers, who do nothing that could take the outcome.
+    unsafe { (task.vtable().error)(task.as_ptr()) }.and_then(|mut error| f(unsafe { error.as_mut() }))
+}
+
+/// The text of the panic that a task ended with, while nobody has taken its outcome.
+pub(crate) fn panic_text(task: &TaskRef) -> Option<String> {
+    let text = |error: &mut TaskError| error.panic_message().map(str::to_owned);
+    if task.state.is_panicked() { with_error(task, text) } else { None }
+}
+
+/// The payload of the panic that a task ended with, while nobody has taken its outcome; its text stays in its place.
+pub(crate) fn steal_panic(task: &TaskRef) -> Option<Box<dyn Any + Send>> {
+    let steal = |error: &mut TaskError| match error {
+        TaskError::Panicked(payload) => {
+            let text = panic_message(payload.as_ref()).unwrap_or("the task panicked").to_owned();
+            Some(std::mem::replace(payload, Box::new(text)))
+        }
+        _ => None,
+    };
+    if task.state.is_panicked() { with_error(task, steal) } else { None }
+}
+
+/// The cancellation that a task ended with, while nobody has taken its outcome.
+pub(crate) fn cancelled_error(task: &TaskRef) -> Option<CancelledError> {
+    let cancelled = |error: &mut TaskError| error.cancelled().cloned();
+    if task.state.is_cancelled() { with_error(task, cancelled) } else { None }
 }

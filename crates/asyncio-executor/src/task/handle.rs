@@ -20,6 +20,7 @@ use crate::done::{CallbackId, Waiter, Watcher};
 use crate::executor::Inner;
 use crate::scope;
 use crate::task::builder::TaskBuilder;
+use crate::task::cell;
 use crate::task::error::{InvalidStateError, TaskError};
 use crate::task::header::TaskRef;
 use crate::task::join::{self, Join};
@@ -426,19 +427,20 @@ impl TaskHandle {
     /// The cancellation that the task ended with, if it did and nobody has taken its outcome yet.
     #[must_use]
     pub fn cancelled_error(&self) -> Option<CancelledError> {
-        step::cancelled_error(&self.0)
+        cell::cancelled_error(&self.0)
     }
 
     /// The text of the panic that the task ended with, if it did and nobody has taken its outcome yet.
     #[must_use]
     pub fn panic_text(&self) -> Option<String> {
-        step::panic_text(&self.0)
+        cell::panic_text(&self.0)
     }
 
     /// The payload of the panic that the task ended with, if it did and nobody has taken its outcome; who takes that gets
     /// the panic's text. It is not reported as lost. For combinators.
     pub fn steal_panic(&self) -> Option<Box<dyn std::any::Any + Send>> {
-        step::steal_panic(&self.0)
+        self.0.state.set_quiet();
+        cell::steal_panic(&self.0)
     }
 
     /// Says that a panic of this task is known, so that it is not reported as lost.

@@ -17,7 +17,10 @@
 //!    link is detached. What is left is plain data and, in a box, the name.
 //! 4. The allocation is a member of its executor's list until it is merged or freed by the owner. So the executor can
 //!    merge all that is left when it closes.
+//! 5. When the allocation is freed, nothing in it has a destructor to run: by then the task is done, so its scope has been
+//!    orphaned; and its stage is empty, for the outcome was taken, or dropped when nobody could take it any more.
 
+use std::alloc::Layout;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -37,7 +40,7 @@ use crate::executor::Inner;
 use crate::life::{Fate, Life};
 use crate::link::Link;
 use crate::list::{Linked, Links};
-use crate::pool;
+use crate::pool::{self, Pool};
 use crate::ready::Node;
 use crate::scope::tree::ScopeBase;
 use crate::shared::Shared;
@@ -374,27 +377,48 @@ impl TaskRef {
     /// # Safety
     ///
     /// No reference is left. On a thread other than the owner's, it is merged.
-    #[cold]
+    #[inline(never)]
     pub(crate) unsafe fn free(&self) {
-        let merged = self.life.is_merged();
-        let home = if merged { None } else { self.home() };
+        if self.life.is_merged() {
+            let shared = self.shared;
+            // SAFETY: no reference is left, and merging took it out of its list.
+            unsafe { self.free_memory(None) };
+            // SAFETY: counted when it was merged.
+            unsafe { release_shared(shared) };
+            return;
+        }
+        let home = self.home();
         if let Some(home) = home {
             home.forget(self);
         }
-        let pool = home.map(|home| &home.pool);
-        debug_assert!(self.beyond.scope().is_null());
-        let (shared, extra) = (self.shared, self.beyond.extra());
-        if let Some(extra) = NonNull::new(extra.cast_mut()) {
-            // SAFETY: `extra_or_new` got it from a box, and nobody else frees it.
-            unsafe { pool::free(pool, extra) };
-        }
-        // SAFETY: no reference is left, and it is in no list: merging took it out, or the lines above did.
-        unsafe { (self.vtable().dealloc)(self.0, pool) };
-        if merged {
-            // SAFETY: counted when it was merged.
-            unsafe { release_shared(shared) };
-        }
+        // SAFETY: no reference is left, and it is in no list.
+        unsafe { self.free_memory(home.map(|home| &home.pool)) };
     }
+
+    /// # Safety
+    ///
+    /// No reference is left, and it is in no list.
+    unsafe fn free_memory(&self, pool: Option<&Pool>) {
+        // Rule 5.
+        debug_assert!(self.beyond.scope().is_null() && self.scope.is_bare() && !self.state.is_stage_full());
+        if let Some(extra) = NonNull::new(self.beyond.extra().cast_mut()) {
+            // SAFETY: `make_extra` got it from a box, and nobody else frees it.
+            unsafe { free_extra(pool, extra) };
+        }
+        // SAFETY: allocated as a box of this layout, and nobody refers to it any more.
+        unsafe { pool::free(pool, self.0.cast(), self.vtable().layout) };
+    }
+}
+
+/// # Safety
+///
+/// It was made by `make_extra`, and nobody refers to it any more.
+#[inline(never)]
+unsafe fn free_extra(pool: Option<&Pool>, extra: NonNull<Extra>) {
+    // SAFETY: by the caller's promise.
+    unsafe { extra.drop_in_place() };
+    // SAFETY: from a box, and its value is gone.
+    unsafe { pool::free(pool, extra.cast(), Layout::new::<Extra>()) };
 }
 
 impl Clone for TaskRef {

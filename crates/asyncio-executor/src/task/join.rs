@@ -14,24 +14,18 @@ use crate::task::step;
 
 /// The outcome of a task whose output is `T`, which `Task<T>` vouches for, if it is there and nobody took it before.
 pub(crate) fn take<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
-    if !task.state.transition_to_taken() {
+    if !task.is_done() {
         return None;
     }
     step::drop_context(task);
-    // SAFETY: done and not taken, says the transition; called by `Task<T>` with its own `T`, and `Task<T>` is only made
-    // for a future whose output is `T`.
-    Some(unsafe { cell::take_output::<T>(task) })
+    // SAFETY: called by `Task<T>` with its own `T`, and `Task<T>` is only made for a future whose output is `T`.
+    unsafe { cell::take_outcome::<T>(task) }
 }
 
 /// Whether the outcome of a task whose output is a `Result<T, E>` is an `Err`, while nobody has taken it.
 fn is_err<T, E>(task: &TaskRef) -> bool {
-    if !task.is_done() {
-        return false;
-    }
-    // SAFETY: done.
-    let outcome = unsafe { (task.vtable().peek)(task.as_ptr()) }.cast::<Result<Result<T, E>, TaskError>>();
-    // SAFETY: null, or good until the outcome is taken, which nothing below can do.
-    matches!(unsafe { outcome.as_ref() }, Some(Ok(Err(_))))
+    // SAFETY: called by a `Task<Result<T, E>>`, as in `take`; what is looked at is not taken meanwhile.
+    task.is_done() && unsafe { cell::with_outcome::<Result<T, E>, _>(task, |outcome| matches!(outcome, Ok(Err(_)))) }.unwrap_or(false)
 }
 
 impl<T: 'static, E: 'static> Task<Result<T, E>> {

@@ -16,8 +16,8 @@ const CANCELLED: u32 = 1 << 4;
 const PANICKED: u32 = 1 << 5;
 /// There is a `Task<T>` that can take the outcome.
 const HANDLE: u32 = 1 << 6;
-/// The outcome has been taken.
-const TAKEN: u32 = 1 << 7;
+/// The future is there.
+const FUTURE: u32 = 1 << 7;
 /// Some scope of it holds a request that is still a flag.
 const FLAGGED: u32 = 1 << 8;
 /// A request was delivered to a scope of it, and it is not known that the scope has raised it.
@@ -28,6 +28,8 @@ const FORWARDING: u32 = 1 << 11;
 const FORWARDED: u32 = 1 << 12;
 /// It is done, and some watchers or callbacks are in entries of the queue that are not its own.
 const TELLING: u32 = 1 << 13;
+/// The outcome is there.
+const OUTCOME: u32 = 1 << 15;
 /// The output may borrow what goes soon after the `Task<T>`.
 const BORROWS: u32 = 1 << 14;
 /// A panic is not to be reported: somebody cancelled the task after it had failed, or looked at the outcome.
@@ -52,9 +54,9 @@ pub(crate) struct Attention {
 pub(crate) struct State(Cell<u32>);
 
 impl State {
-    /// Not started, queued for its first step unless it starts eagerly, with a handle.
+    /// Not started, queued for its first step unless it starts eagerly, with a future and a handle.
     pub(crate) const fn new(queued: bool) -> Self {
-        Self(Cell::new(HANDLE | if queued { QUEUED } else { 0 }))
+        Self(Cell::new(FUTURE | HANDLE | if queued { QUEUED } else { 0 }))
     }
 
     #[inline]
@@ -195,7 +197,7 @@ impl State {
     /// for those who are told.
     #[inline]
     pub(crate) fn is_outcome_lost(&self) -> bool {
-        !self.has(HANDLE | TAKEN) && (!self.has(TELLING | QUEUED) || self.has(BORROWS))
+        self.holds_outcome() && !self.has(HANDLE) && (!self.has(TELLING | QUEUED) || self.has(BORROWS))
     }
 
     pub(crate) fn set_borrows(&self) {
@@ -203,12 +205,38 @@ impl State {
     }
 
     /// Whether the outcome is there to be taken by the caller, who is the first.
+    #[inline]
     #[must_use]
     pub(crate) fn transition_to_taken(&self) -> bool {
-        self.has(DONE) && !self.has(TAKEN) && {
-            self.set(TAKEN);
-            true
-        }
+        self.has(DONE) && self.clear(OUTCOME)
+    }
+
+    #[inline]
+    pub(crate) fn holds_outcome(&self) -> bool {
+        self.has(OUTCOME)
+    }
+
+    pub(crate) fn is_stage_full(&self) -> bool {
+        self.has(FUTURE | OUTCOME)
+    }
+
+    /// Whether the future is there, for the caller to drop.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take_future(&self) -> bool {
+        self.clear(FUTURE)
+    }
+
+    /// Whether the outcome is there, of a task that is not done, for the caller to drop.
+    #[inline]
+    #[must_use]
+    pub(crate) fn take_outcome(&self) -> bool {
+        self.clear(OUTCOME)
+    }
+
+    #[inline]
+    pub(crate) fn set_outcome(&self) {
+        self.set(OUTCOME);
     }
 
     pub(crate) fn set_telling(&self) {

@@ -19,6 +19,7 @@ use crate::done::Waiter;
 use crate::executor::Inner;
 use crate::fault::Fault;
 use crate::scope::{Entered, NoScope};
+use crate::task::cell;
 use crate::task::error::TaskError;
 use crate::task::extra::Extra;
 use crate::task::handle::TaskHandle;
@@ -177,9 +178,6 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
     task.state.transition_to_done(end);
     task.scope.orphan();
     task.wait.clear();
-    if end != End::Panicked {
-        drop_context(task);
-    }
     if let Some(home) = task.home() {
         home.ended();
     }
@@ -188,12 +186,7 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
             awaiter.schedule();
         }
     } else if let Some(extra) = task.extra() {
-        // Most often there is one, and an awaiter.
-        match extra.done.take_only() {
-            None => dispatch(task, extra),
-            Some(Waiter::Awaiter(_, waker)) => wake(waker),
-            Some(waiter) => queue_notices(task, std::iter::once(waiter), &mut Notices::default()),
-        }
+        tell(task, extra, end);
     }
     told(task);
     if !task.state.is_queued() {
@@ -211,7 +204,22 @@ pub(crate) fn drop_context(task: &TaskRef) {
     }
 }
 
+/// Drops the context, and tells those who wait.
+#[inline(never)]
+fn tell(task: &TaskRef, extra: &Extra, end: End) {
+    if end != End::Panicked {
+        drop_context(task);
+    }
+    // Most often there is one, and an awaiter.
+    match extra.done.take_only() {
+        None => dispatch(task, extra),
+        Some(Waiter::Awaiter(_, waker)) => wake(waker),
+        Some(waiter) => queue_notices(task, std::iter::once(waiter), &mut Notices::default()),
+    }
+}
+
 /// Wakes awaiters and queues watchers and callbacks, in order. A run of those shares one entry of the ready queue.
+#[inline(never)]
 fn dispatch(task: &TaskRef, extra: &Extra) {
     let mut notices = Notices::default();
     let mut run = Vec::new();
@@ -328,17 +336,14 @@ impl Drop for NoTask {
 
 /// Drops the output of a task that is done and whose outcome nobody can take any more, reporting a panic.
 pub(crate) fn discard_output(task: &TaskRef) {
-    if !task.state.transition_to_taken() {
-        return;
-    }
-    // SAFETY: done, and the transition says that the outcome is ours.
-    let fault = match contain(|| unsafe { (task.vtable().discard_output)(task.as_ptr()) }) {
-        Ok(None) => None,
-        Ok(Some(payload)) if task.state.is_quiet() => {
+    let fault = match contain(|| cell::drop_outcome(task)) {
+        Ok(None) => return,
+        Ok(Some(None)) => None,
+        Ok(Some(Some(payload))) if task.state.is_quiet() => {
             drop_payload(payload);
             None
         }
-        Ok(Some(payload)) => Some(("task exception was never retrieved", payload)),
+        Ok(Some(Some(payload))) => Some(("task exception was never retrieved", payload)),
         // The destructor of an output that nobody wanted.
         Err(payload) => Some(("exception while a task's output was dropped", payload)),
     };
@@ -369,23 +374,4 @@ pub(crate) fn abandon(task: &TaskRef, error: CancelledError) {
         };
         complete(task, end);
     }
-}
-
-/// The text of the panic that a task ended with, while nobody has taken its outcome.
-pub(crate) fn panic_text(task: &TaskRef) -> Option<String> {
-    // SAFETY: done, as the caller's `is_panicked` says.
-    if task.state.is_panicked() { unsafe { (task.vtable().panic_text)(task.as_ptr()) } } else { None }
-}
-
-/// The payload of the panic that a task ended with, while nobody has taken its outcome; its text stays.
-pub(crate) fn steal_panic(task: &TaskRef) -> Option<Box<dyn std::any::Any + Send>> {
-    task.state.set_quiet();
-    // SAFETY: done, as `is_panicked` says.
-    if task.state.is_panicked() { unsafe { (task.vtable().steal_panic)(task.as_ptr()) } } else { None }
-}
-
-/// The cancellation that a task ended with, while nobody has taken its outcome.
-pub(crate) fn cancelled_error(task: &TaskRef) -> Option<CancelledError> {
-    // SAFETY: done, as `is_cancelled` says.
-    if task.state.is_cancelled() { unsafe { (task.vtable().cancelled_error)(task.as_ptr()) } } else { None }
 }
