@@ -43,16 +43,23 @@ fn current_task<'a>() -> Option<Borrowed<'a>> {
 /// The current context, if any variable was ever set in it.
 #[inline]
 fn peek() -> Option<Context> {
-    let look = |slot: &Cell<Option<Context>>| {
-        let context = slot.take();
-        slot.set(context.clone());
-        context
-    };
     match current_task() {
         Some(task) => task.extra().and_then(|extra| look(&extra.context)),
-        // At the end of a thread, destructors may look for a context when there is none any more.
-        None => current::AMBIENT.try_with(look).ok().flatten(),
+        None => peek_ambient(),
     }
+}
+
+#[inline(never)]
+fn peek_ambient() -> Option<Context> {
+    // At the end of a thread, destructors may look for a context when there is none any more.
+    current::AMBIENT.try_with(look).ok().flatten()
+}
+
+/// What is in the slot, where it stays.
+fn look(slot: &Cell<Option<Context>>) -> Option<Context> {
+    let context = slot.take();
+    slot.set(context.clone());
+    context
 }
 
 /// A copy of the current context: changes on either side are not seen on the other.
@@ -66,6 +73,7 @@ pub fn copy_context() -> Context {
 }
 
 /// A copy for a new task or callback; nothing if nothing was set.
+#[inline]
 pub(crate) fn inherited() -> Option<Context> {
     peek().filter(|context| !context.is_empty()).map(|context| context.copy())
 }

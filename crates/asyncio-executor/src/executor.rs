@@ -26,7 +26,7 @@ use crate::ready::{Entry, Ready};
 use crate::running::{self, Enter, Entered};
 use crate::scope;
 use crate::shared::{Remote, Shared};
-use crate::task::builder::TaskBuilder;
+use crate::task::builder::{self, TaskBuilder};
 use crate::task::handle::{Task, TaskHandle};
 use crate::task::header::{Header, TaskRef};
 use crate::task::step;
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     reporter: RefCell<Option<Rc<Reporter>>>,
     factory: RefCell<Option<Rc<TaskFactory>>>,
+    has_factory: Cell<bool>,
     closed: Cell<bool>,
     /// Whether entries are being run: a task must not be stepped from inside another step of its own.
     stepping: Cell<bool>,
@@ -88,6 +89,7 @@ impl Executor {
             shared,
             reporter: RefCell::new(None),
             factory: RefCell::new(None),
+            has_factory: Cell::new(false),
             closed: Cell::new(false),
             stepping: Cell::new(false),
         });
@@ -114,7 +116,7 @@ impl Executor {
     /// `loop.create_task`, in `asyncio/base_events.py`.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> Task<F::Output> {
-        TaskBuilder::new().spawn_on(&self.inner, future)
+        builder::spawn(&self.inner, future, Location::caller())
     }
 
     /// Makes a task as `builder` says.
@@ -265,6 +267,7 @@ impl Executor {
 
     /// Sets a function that every task's builder goes through before the task is made. `None`: no such function.
     pub fn set_task_factory(&self, factory: Option<Rc<TaskFactory>>) {
+        self.inner.has_factory.set(factory.is_some());
         let before = self.inner.factory.replace(factory);
         drop(before);
     }
@@ -408,6 +411,12 @@ impl Inner {
         self.closed.get()
     }
 
+    /// Whether a task is made as its maker wishes: there is no factory, and the executor is not closed.
+    #[inline]
+    pub(crate) fn makes_any_task(&self) -> bool {
+        !self.has_factory.get() && !self.is_closed()
+    }
+
     pub(crate) fn factory(&self) -> Option<Rc<TaskFactory>> {
         self.factory.borrow().clone()
     }
@@ -509,7 +518,7 @@ impl Inner {
             // Counted: the destructor of a value in its context may drop the last handle.
             let task = (*borrowed).clone();
             self.forget(&task);
-            step::drop_context(&task);
+            task.extra().into_iter().for_each(step::drop_context);
             crate::task::header::retain_shared(task.shared);
             // The reference here is counted elsewhere from now on, as all are.
             let fate = task.life.merge();

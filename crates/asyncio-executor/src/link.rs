@@ -23,8 +23,13 @@ use crate::task::sole;
 
 /// What a scope waits for: nothing, links, or one task without a link.
 ///
-/// One word: a list, or in its place the address of the header of the sole task, marked by [`sole::MARK`].
+/// One word: a list, or in its place the address of the header of the sole task, marked.
 pub(crate) struct Waits(List<Link>);
+
+/// Marks the address of a header, whose alignment leaves this bit free.
+const MARK: usize = 1;
+
+const _: () = assert!(align_of::<Header>() > MARK && align_of::<Link>() > MARK);
 
 impl Waits {
     #[inline]
@@ -41,14 +46,15 @@ impl Waits {
     #[inline]
     pub(crate) fn sole(&self) -> Option<NonNull<Header>> {
         let word = self.0.first();
-        let header = word.map_addr(|address| address & !sole::MARK).cast_mut().cast();
-        if word.addr() & sole::MARK == 0 { None } else { NonNull::new(header) }
+        let header = word.map_addr(|address| address & !MARK).cast_mut().cast();
+        if word.addr() & MARK == 0 { None } else { NonNull::new(header) }
     }
 
     /// Notes the task that is waited for without a link, or that there is none any more. There are no links.
     #[inline]
     pub(crate) fn set_sole(&self, header: Option<NonNull<Header>>) {
-        let marked = |header: NonNull<Header>| header.as_ptr().cast_const().cast::<Link>().map_addr(|a| a | sole::MARK);
+        let marked =
+            |header: NonNull<Header>| header.as_ptr().cast_const().cast::<Link>().map_addr(|address| address | MARK);
         self.0.set_first(header.map_or(ptr::null(), marked));
     }
 

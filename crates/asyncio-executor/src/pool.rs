@@ -21,7 +21,7 @@ const LARGEST: usize = 1024;
 
 /// How many bytes are kept at most: enough for the bursts in which tasks are made to be awaited together, and little
 /// beside what such a burst takes. Nothing where a sanitizer may look on, which could not tell a use after the end.
-const ROOM: usize = if cfg!(debug_assertions) { 0 } else { 512 << 10 };
+const ROOM: usize = if cfg!(debug_assertions) { 0 } else { 2 << 20 };
 
 /// A free block.
 struct Block {

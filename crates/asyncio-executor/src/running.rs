@@ -12,7 +12,7 @@ use crate::callback::{self, Handle};
 use crate::cancel::CancelledError;
 use crate::current;
 use crate::executor::{Executor, Inner};
-use crate::task::builder::TaskBuilder;
+use crate::task::builder::{self, TaskBuilder};
 use crate::task::handle::{Task, TaskHandle};
 use crate::task::header::TaskRef;
 
@@ -119,12 +119,15 @@ pub fn all_tasks() -> Vec<TaskHandle> {
 ///
 /// `asyncio.create_task`, in `asyncio/tasks.py`.
 #[track_caller]
+#[inline]
 pub fn create_task<F>(future: F) -> Task<F::Output>
 where
     F: IntoFuture,
     F::IntoFuture: 'static,
 {
-    TaskBuilder::new().spawn(future)
+    let location = Location::caller();
+    let future = future.into_future();
+    current_or_panic("`create_task`", |inner| builder::spawn(inner, future, location))
 }
 
 /// A task that has ended cancelled, with `error`. For combinators that refuse to make one.

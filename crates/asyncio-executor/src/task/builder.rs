@@ -60,7 +60,7 @@ impl TaskBuilder {
     ///
     /// Without a running event loop.
     #[track_caller]
-    pub fn spawn<F>(self, future: F) -> Task<F::Output>
+    pub fn spawn<F>(mut self, future: F) -> Task<F::Output>
     where
         F: IntoFuture,
         F::IntoFuture: 'static,
@@ -68,7 +68,7 @@ impl TaskBuilder {
         let location = Location::caller();
         let future = future.into_future();
         // SAFETY: `'static`: it borrows nothing.
-        current_or_panic("`create_task`", |inner| unsafe { self.make(inner, future, location, true) })
+        current_or_panic("`create_task`", |inner| unsafe { make(inner, Some(&mut self), future, location, true) })
     }
 
     /// A task that has ended cancelled.
@@ -89,9 +89,9 @@ impl TaskBuilder {
     }
 
     #[track_caller]
-    pub(crate) fn spawn_on<F: Future + 'static>(self, inner: &Inner, future: F) -> Task<F::Output> {
+    pub(crate) fn spawn_on<F: Future + 'static>(mut self, inner: &Inner, future: F) -> Task<F::Output> {
         // SAFETY: `'static`: it borrows nothing.
-        unsafe { self.make(inner, future, Location::caller(), true) }
+        unsafe { make(inner, Some(&mut self), future, Location::caller(), true) }
     }
 
     /// # Safety
@@ -100,54 +100,107 @@ impl TaskBuilder {
     ///
     /// The task does not start eagerly.
     #[track_caller]
-    pub(crate) unsafe fn spawn_unchecked<F: Future>(self, inner: &Inner, future: F) -> Task<F::Output> {
+    pub(crate) unsafe fn spawn_unchecked<F: Future>(mut self, inner: &Inner, future: F) -> Task<F::Output> {
         // SAFETY: by the caller's promise.
-        unsafe { self.make(inner, future, Location::caller(), false) }
+        unsafe { make(inner, Some(&mut self), future, Location::caller(), false) }
+    }
+}
+
+/// Makes a task for which there are no wishes, as most are.
+///
+/// # Panics
+///
+/// When the executor is closed.
+#[track_caller]
+#[inline]
+pub(crate) fn spawn<F: Future + 'static>(
+    inner: &Inner,
+    future: F,
+    location: &'static Location<'static>,
+) -> Task<F::Output> {
+    // SAFETY: `'static`: it borrows nothing.
+    unsafe { make(inner, None, future, location, true) }
+}
+
+/// Makes a task as `wishes` and the factory say, if anybody has something to say.
+///
+/// # Safety
+///
+/// The future is dropped before what it borrows.
+#[track_caller]
+#[inline]
+unsafe fn make<F: Future>(
+    inner: &Inner,
+    wishes: Option<&mut TaskBuilder>,
+    future: F,
+    location: &'static Location<'static>,
+    may_start: bool,
+) -> Task<F::Output> {
+    let mut changed;
+    let wishes = if inner.makes_any_task() {
+        wishes
+    } else {
+        changed = through_factory(inner, wishes);
+        Some(&mut changed)
+    };
+    let eager = may_start && wishes.as_ref().is_some_and(|wishes| wishes.is_to_start(inner));
+    let parts = Parts { shared: &inner.shared, queued: !eager, location };
+    // SAFETY: by the caller's promise.
+    let header = unsafe { cell::allocate(&inner.pool, future, parts) };
+    // SAFETY: the handle's reference.
+    let task = unsafe { TaskRef::from_raw(header) };
+    inner.adopt(&task);
+    if let Some(wishes) = wishes {
+        wishes.fulfil(&task);
+    } else if let Some(context) = context_var::inherited() {
+        task.extra_or_new().context.set(Some(context));
+    }
+    if eager {
+        start(inner, &task);
+    } else {
+        task.push(inner);
+    }
+    Task::new(task)
+}
+
+/// What the factory makes of `wishes`.
+#[track_caller]
+#[cold]
+fn through_factory(inner: &Inner, wishes: Option<&mut TaskBuilder>) -> TaskBuilder {
+    inner.assert_takes_tasks();
+    let wishes = wishes.map(std::mem::take).unwrap_or_default();
+    let Some(factory) = inner.factory() else { return wishes };
+    // It may drop the executor.
+    let held = inner.hold();
+    let wishes = factory(wishes);
+    held.assert_takes_tasks();
+    wishes
+}
+
+/// Makes the first step.
+#[inline(never)]
+fn start(inner: &Inner, task: &TaskRef) {
+    let _enter = inner.enter();
+    let _hold = inner.hold_steps();
+    // SAFETY: it is not done, so the alive reference is there; and it is in no queue. By the table, as all steps are made: it
+    // takes no second copy of their code.
+    unsafe { (task.vtable().node.run)(task.as_ptr().cast()) };
+}
+
+impl TaskBuilder {
+    /// Whether the task is to start at once. One that is made before its loop runs finds none to start in.
+    fn is_to_start(&self, inner: &Inner) -> bool {
+        self.eager_start.unwrap_or(false) && current::with(|current| ptr::eq(current.executor.get(), inner))
     }
 
-    /// # Safety
-    ///
-    /// As for `spawn_unchecked`.
-    unsafe fn make<F: Future>(
-        self,
-        inner: &Inner,
-        future: F,
-        location: &'static Location<'static>,
-        may_start: bool,
-    ) -> Task<F::Output> {
-        inner.assert_takes_tasks();
-        let this = match inner.factory() {
-            Some(factory) => {
-                // It may drop the executor.
-                let held = inner.hold();
-                let this = factory(self);
-                held.assert_takes_tasks();
-                this
-            }
-            None => self,
-        };
-        // A task that is made before its loop runs finds none to start in, whatever the factory says.
-        let runs = current::with(|current| ptr::eq(current.executor.get(), inner));
-        let eager = may_start && runs && this.eager_start.unwrap_or(false);
-        let parts = Parts { shared: &inner.shared, queued: !eager, location };
-        // SAFETY: by the caller's promise.
-        let header = unsafe { cell::allocate(&inner.pool, future, parts) };
-        // SAFETY: the handle's reference.
-        let task = unsafe { TaskRef::from_raw(header) };
-        inner.adopt(&task);
-        let context = this.context.or_else(context_var::inherited);
-        if context.is_some() || this.name.is_some() {
+    /// Gives a new task its name and context.
+    #[inline(never)]
+    fn fulfil(&mut self, task: &TaskRef) {
+        let context = self.context.take().or_else(context_var::inherited);
+        if context.is_some() || self.name.is_some() {
             let extra = task.extra_or_new();
             extra.context.set(context);
-            extra.name.set(this.name);
+            extra.name.set(self.name.take());
         }
-        if eager {
-            let _enter = inner.enter();
-            let _hold = inner.hold_steps();
-            step::step(&task);
-        } else {
-            task.push(inner);
-        }
-        Task::new(task)
     }
 }

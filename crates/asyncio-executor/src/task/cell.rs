@@ -106,7 +106,7 @@ fn table<F: Future>() -> &'static VTable {
 
 /// # Safety
 ///
-/// The node is that of a task, and was in the queue.
+/// The node is that of a task, and has just left the queue, or was in none if the task has not started.
 unsafe fn run(node: NonNull<Node>) {
     // SAFETY: the alive reference is there while the node is in the queue, and no longer used once it is given back.
     let task = unsafe { TaskRef::borrow(node.cast()) };

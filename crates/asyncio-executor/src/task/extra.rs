@@ -12,17 +12,21 @@
 //!    that a scope's list holds leads to the task. A link is attached only while the `Task<T>` is there, which detaches it.
 
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
-use crate::link::Link;
-use crate::scope::tree::ScopeBase;
 use crate::context_var::Context;
 use crate::done::DoneList;
+use crate::link::Link;
+use crate::scope::tree::ScopeBase;
 use crate::task::header::Header;
-use crate::task::sole::MARK;
 
-/// The word of a header that leads beyond it: to its [`Extra`]; or, marked, to the scope that waits for the task without
-/// a link (`sole.rs`); or nowhere.
+/// Marks the address of an [`Extra`], whose alignment leaves this bit free.
+const MARK: usize = 1;
+
+const _: () = assert!(align_of::<Extra>() > MARK && align_of::<ScopeBase>() > MARK);
+
+/// The word of a header that leads beyond it: to its [`Extra`], marked; or to the scope that waits for the task without a
+/// link (`sole.rs`); or nowhere.
 pub(crate) struct Beyond(Cell<*const ()>);
 
 impl Beyond {
@@ -35,33 +39,29 @@ impl Beyond {
         self.0.get().is_null()
     }
 
-    /// The [`Extra`], or null.
     #[inline]
-    pub(super) fn extra(&self) -> *const Extra {
+    pub(super) fn extra(&self) -> Option<NonNull<Extra>> {
         let word = self.0.get();
-        if word.addr() & MARK == 0 { word.cast() } else { ptr::null() }
+        let extra = word.map_addr(|address| address & !MARK).cast_mut();
+        if word.addr() & MARK == 0 { None } else { NonNull::new(extra.cast()) }
     }
 
     /// The scope, or null.
     #[inline]
     pub(super) fn scope(&self) -> *const ScopeBase {
         let word = self.0.get();
-        if word.addr() & MARK == 0 { ptr::null() } else { word.map_addr(|address| address & !MARK).cast() }
+        if word.addr() & MARK == 0 { word.cast() } else { ptr::null() }
     }
 
     #[inline]
-    pub(super) fn set_extra(&self, extra: *mut Extra) {
-        self.0.set(extra.cast_const().cast());
+    pub(super) fn set_extra(&self, extra: NonNull<Extra>) {
+        self.0.set(extra.as_ptr().cast_const().cast::<()>().map_addr(|address| address | MARK));
     }
 
+    /// Sets the scope; null is none.
     #[inline]
     pub(super) fn set_scope(&self, scope: *const ScopeBase) {
-        self.0.set(scope.cast::<()>().map_addr(|address| address | MARK));
-    }
-
-    #[inline]
-    pub(super) fn clear(&self) {
-        self.0.set(ptr::null());
+        self.0.set(scope.cast());
     }
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use asyncio_context::{Wait, WaitKind, report_wait};
 
@@ -22,7 +22,8 @@ use crate::scope;
 use crate::task::builder::TaskBuilder;
 use crate::task::cell;
 use crate::task::error::{InvalidStateError, TaskError};
-use crate::task::header::TaskRef;
+use crate::task::extra::Extra;
+use crate::task::header::{Header, TaskRef};
 use crate::task::join::{self, Join};
 use crate::task::shared::SharedTask;
 use crate::task::sole;
@@ -136,15 +137,8 @@ impl<T> Task<T> {
             return Poll::Ready((outcome, forwarded));
         }
         assert_awaitable(&self.task);
-        if !sole::begin(&self.task, cx.waker()) {
-            let done = &self.task.extra_or_new().done;
-            done.set_awaiter(0, cx.waker());
-            // The clone of the waker may have been the code of others, and have run the task to its end.
-            if self.task.is_done() {
-                done.remove_awaiter(0);
-                return self.poll_outcome(cx);
-            }
-            self.task.attach(cx.waker());
+        if !sole::begin(&self.task, cx.waker()) && !begin_linked(&self.task, cx.waker()) {
+            return self.poll_outcome(cx);
         }
         report_wait(&AWAIT_TASK, None);
         Poll::Pending
@@ -184,21 +178,46 @@ impl<T> Task<T> {
     }
 }
 
+/// Lets the current scope wait for `task` with a link, and `waker` be woken. Returns `false` if the task is done by then.
+#[inline(never)]
+fn begin_linked(task: &TaskRef, waker: &Waker) -> bool {
+    let done = &task.extra_or_new().done;
+    done.set_awaiter(0, waker);
+    // The clone of the waker may have been the code of others, and have run the task to its end.
+    if task.is_done() {
+        done.remove_awaiter(0);
+        return false;
+    }
+    task.attach(waker);
+    true
+}
+
+/// Ends a wait for `task` with a link, if there is one.
+#[inline(never)]
+fn end_linked(task: &TaskRef, extra: &Extra) {
+    extra.link.detach();
+    if !task.is_done() {
+        extra.done.remove_awaiter(0);
+    }
+}
+
 /// Panics if the current task cannot await `task`, which is not done.
 #[inline]
 pub(crate) fn assert_awaitable(task: &TaskRef) {
     let (current, executor) = current::with(|current| (current.task.get(), current.executor.get()));
-    assert!(
-        current != task.as_ptr().as_ptr().cast_const(),
-        "{:?} awaits itself, and would wait for ever: await another task, or return",
-        TaskHandle(task.clone())
-    );
     let home: *const _ = task.home().map_or(std::ptr::null(), std::ptr::from_ref);
-    assert!(
-        executor.is_null() || executor == home,
-        "{:?} belongs to another event loop: await it in a task of the loop that made it",
-        TaskHandle(task.clone())
-    );
+    if current == task.as_ptr().as_ptr().cast_const() || !(executor.is_null() || executor == home) {
+        refuse_wait(task, current);
+    }
+}
+
+#[cold]
+fn refuse_wait(task: &TaskRef, current: *const Header) -> ! {
+    let handle = TaskHandle(task.clone());
+    if current == task.as_ptr().as_ptr().cast_const() {
+        panic!("{handle:?} awaits itself, and would wait for ever: await another task, or return");
+    }
+    panic!("{handle:?} belongs to another event loop: await it in a task of the loop that made it");
 }
 
 /// What `Task`, `SharedTask` and `TaskHandle` have in common.
@@ -500,13 +519,11 @@ impl<T> Drop for Task<T> {
         if !sole::end(&self.task)
             && let Some(extra) = self.task.extra()
         {
-            extra.link.detach();
+            end_linked(&self.task, extra);
         }
         self.task.state.drop_handle();
         if self.task.is_done() {
             step::told(&self.task);
-        } else if let Some(extra) = self.task.extra() {
-            extra.done.remove_awaiter(0);
         }
     }
 }

@@ -26,7 +26,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -125,8 +125,8 @@ impl Header {
     /// What only some tasks have, if this one does.
     #[inline]
     pub(crate) fn extra(&self) -> Option<&Extra> {
-        // SAFETY: null, or a box that is freed with this header (`extra.rs`, rule 1).
-        unsafe { self.beyond.extra().as_ref() }
+        // SAFETY: a box that is freed with this header (`extra.rs`, rule 1).
+        self.beyond.extra().map(|extra| unsafe { extra.as_ref() })
     }
 
     pub(crate) fn name(&self) -> String {
@@ -237,11 +237,9 @@ impl TaskRef {
     /// What only some tasks have; this one from now on.
     #[inline]
     pub(crate) fn extra_or_new(&self) -> &Extra {
-        if self.beyond.extra().is_null() {
-            self.make_extra();
-        }
-        // SAFETY: just made, if it was not there; see `extra`.
-        unsafe { &*self.beyond.extra() }
+        let extra = self.beyond.extra().unwrap_or_else(|| self.make_extra());
+        // SAFETY: see `Header::extra`.
+        unsafe { extra.as_ref() }
     }
 
     /// Gives the wait for this task a link, if there is one without.
@@ -253,27 +251,39 @@ impl TaskRef {
         }
     }
 
+    /// Makes what is not there.
     #[inline(never)]
-    fn make_extra(&self) {
+    fn make_extra(&self) -> NonNull<Extra> {
         self.link_wait();
-        if self.beyond.is_nothing() {
+        // A wait that had no link has made it.
+        self.beyond.extra().unwrap_or_else(|| {
             let memory = self.home().map_or_else(Box::new_uninit, |home| home.pool.take());
-            self.beyond.set_extra(Box::into_raw(Box::write(memory, Extra::new(self.0.as_ptr()))));
-        }
+            let extra = NonNull::from(Box::leak(Box::write(memory, Extra::new(self.0.as_ptr()))));
+            self.beyond.set_extra(extra);
+            extra
+        })
     }
 
     /// Ends the wait for the task with its outcome, which the awaiter takes. Returns whether a request went along it.
     #[inline]
     pub(crate) fn finish_wait(&self) -> bool {
-        !sole::end(self) && self.extra().is_some_and(|extra| extra.link.finish())
+        !sole::end(self) && self.finish_link()
+    }
+
+    #[inline(never)]
+    fn finish_link(&self) -> bool {
+        self.extra().is_some_and(|extra| extra.link.finish())
+    }
+
+    /// The link, which is there from now on, by a pointer to all of the [`Extra`].
+    pub(super) fn link(&self) -> *const Link {
+        ptr::from_ref(self.extra_or_new()).cast()
     }
 
     /// Says that the current scope waits for the task, through its link, with `waker`.
     pub(crate) fn attach(&self, waker: &Waker) {
-        let _ = self.extra_or_new();
-        // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped; and
-        // the pointer, to the first field, is the one to all of the box.
-        unsafe { Link::attach(self.beyond.extra().cast(), Some(waker)) };
+        // SAFETY: the link is valid as long as the task's `Task<T>` is there, which detaches it when it is dropped.
+        unsafe { Link::attach(self.link(), Some(waker)) };
     }
 
     pub(crate) fn set_name(&self, name: &str) {
@@ -401,7 +411,7 @@ impl TaskRef {
     unsafe fn free_memory(&self, pool: Option<&Pool>) {
         // Rule 5.
         debug_assert!(self.beyond.scope().is_null() && self.scope.is_bare() && !self.state.is_stage_full());
-        if let Some(extra) = NonNull::new(self.beyond.extra().cast_mut()) {
+        if let Some(extra) = self.beyond.extra() {
             // SAFETY: `make_extra` got it from a box, and nobody else frees it.
             unsafe { free_extra(pool, extra) };
         }

@@ -13,19 +13,22 @@ use crate::task::header::TaskRef;
 use crate::task::step;
 
 /// The outcome of a task whose output is `T`, which `Task<T>` vouches for, if it is there and nobody took it before.
+#[inline]
 pub(crate) fn take<T>(task: &TaskRef) -> Option<Result<T, TaskError>> {
-    if !task.is_done() {
-        return None;
-    }
-    step::drop_context(task);
     // SAFETY: called by `Task<T>` with its own `T`, and `Task<T>` is only made for a future whose output is `T`.
-    unsafe { cell::take_outcome::<T>(task) }
+    let outcome = unsafe { cell::take_outcome::<T>(task) };
+    if let Some(extra) = task.extra().filter(|_| outcome.is_some()) {
+        step::drop_context(extra);
+    }
+    outcome
 }
 
 /// Whether the outcome of a task whose output is a `Result<T, E>` is an `Err`, while nobody has taken it.
 fn is_err<T, E>(task: &TaskRef) -> bool {
     // SAFETY: called by a `Task<Result<T, E>>`, as in `take`; what is looked at is not taken meanwhile.
-    task.is_done() && unsafe { cell::with_outcome::<Result<T, E>, _>(task, |outcome| matches!(outcome, Ok(Err(_)))) }.unwrap_or(false)
+    task.is_done()
+        && unsafe { cell::with_outcome::<Result<T, E>, _>(task, |outcome| matches!(outcome, Ok(Err(_)))) }
+            .unwrap_or(false)
 }
 
 impl<T: 'static, E: 'static> Task<Result<T, E>> {

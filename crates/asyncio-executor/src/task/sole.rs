@@ -3,19 +3,19 @@
 //!
 //! `create_task(…).await` is such a wait, and so is that for each of many tasks in turn. The awaited task has the address
 //! of the scope in the place of the [`Extra`](crate::task::extra::Extra) that it does not need, and the scope has that of
-//! the task in the place of its links; both are marked. The awaiter is the task of the scope, so it takes no waker to
+//! the task in the place of its links. The awaiter is the task of the scope, so it takes no waker to
 //! schedule it.
 //!
 //! Rules:
 //!
-//! 1. The two words name each other, from [`begin`] until [`end`] or [`make_link`]. Nobody else marks or unmarks them.
+//! 1. The two words name each other, from [`begin`] until [`end`] or [`make_link`]. Nobody else sets them.
 //! 2. The wait ends before the awaited task dies, for its `Task<T>` has a reference, and ends the wait when it is
 //!    dropped. It ends before the scope dies or comes to another task, for a link is made first. So both addresses are
 //!    good as long as they are there, and the task of the scope is the awaiter.
 //! 3. A link is made for all that is more than this: a second wait of the scope, another waker, a done-callback, a name,
 //!    a request that is forwarded ([`Waits::links`](crate::link::Waits::links), [`TaskRef::extra_or_new`]).
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::Waker;
 
 use crate::current;
@@ -24,11 +24,6 @@ use crate::link::Link;
 use crate::scope::tree::ScopeBase;
 use crate::task::header::{Header, TaskRef};
 use crate::task::waker;
-
-/// Marks the address of something whose alignment leaves this bit free.
-pub(crate) const MARK: usize = 1;
-
-const _: () = assert!(align_of::<Header>() > MARK && align_of::<ScopeBase>() > MARK);
 
 /// Lets the current scope wait for `task`, which was polled with `waker`; or does nothing and returns `false`, if that is
 /// a wait with a link.
@@ -61,7 +56,7 @@ pub(crate) fn scope(task: &Header) -> Option<&ScopeBase> {
 pub(crate) fn end(task: &Header) -> bool {
     let Some(scope) = scope(task) else { return false };
     scope.waits.set_sole(None);
-    task.beyond.clear();
+    task.beyond.set_scope(ptr::null());
     true
 }
 
@@ -83,5 +78,5 @@ pub(crate) unsafe fn make_link(header: NonNull<Header>) {
     }
     // SAFETY: the link of an `Extra`, by a pointer to all of it, which stays where it is; the `Task<T>`, which is there by
     // rule 2, detaches it when it is dropped.
-    unsafe { Link::attach_direct(task.beyond.extra().cast(), scope, task.seen.get()) };
+    unsafe { Link::attach_direct(task.link(), scope, task.seen.get()) };
 }

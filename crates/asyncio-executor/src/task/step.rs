@@ -51,7 +51,7 @@ pub(crate) fn run(task: &TaskRef) {
 
 /// One step.
 #[inline]
-pub(crate) fn step(task: &TaskRef) {
+fn step(task: &TaskRef) {
     let first = task.state.transition_to_running();
     let end = {
         let _current = Current::new(task);
@@ -197,9 +197,9 @@ pub(crate) fn complete(task: &TaskRef, end: End) {
 
 /// Drops the context of a task that is done. That of a panic is kept as long as the panic may have to be reported, which
 /// is done in it: until the outcome is taken.
-#[inline]
-pub(crate) fn drop_context(task: &TaskRef) {
-    if let Some(context) = task.extra().and_then(|extra| extra.context.take()) {
+#[inline(never)]
+pub(crate) fn drop_context(extra: &Extra) {
+    if let Some(context) = extra.context.take() {
         drop_contained(context);
     }
 }
@@ -208,7 +208,7 @@ pub(crate) fn drop_context(task: &TaskRef) {
 #[inline(never)]
 fn tell(task: &TaskRef, extra: &Extra, end: End) {
     if end != End::Panicked {
-        drop_context(task);
+        drop_context(extra);
     }
     // Most often there is one, and an awaiter.
     match extra.done.take_only() {
@@ -351,7 +351,9 @@ pub(crate) fn discard_output(task: &TaskRef) {
         let _entered = task.vars().enter();
         Fault::new(message).payload(payload).task(TaskHandle::new(task.clone())).report_to(task.home());
     }
-    drop_context(task);
+    if let Some(extra) = task.extra() {
+        drop_context(extra);
+    }
 }
 
 /// Drops the watchers and callbacks of a task that is done, and then its output if nobody can take it, because its entry
