@@ -5,6 +5,7 @@
 //! rule: the current scope is a thread-local pointer that a guard on the stack ([`Entered`]) sets and puts back, in code
 //! that keeps the scope alive meanwhile.
 
+pub(crate) mod request;
 pub(crate) mod tree;
 
 use std::cell::Cell;
@@ -18,7 +19,8 @@ use asyncio_context::Probe;
 
 use crate::cancel::CancelledError;
 use crate::current;
-use crate::scope::tree::{Kept, Mail, Request, ScopeBase, ScopeNode};
+use crate::scope::request::Request;
+use crate::scope::tree::{Kept, Mail, ScopeBase, ScopeNode};
 use crate::scope_key::ScopeKey;
 
 /// A place where a cancellation can be raised: the building block of `catch_cancelled`, `timeout` and task groups.

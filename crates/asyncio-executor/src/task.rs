@@ -11,4 +11,5 @@ pub(crate) mod shared;
 pub(crate) mod sole;
 pub(crate) mod state;
 pub(crate) mod step;
+pub(crate) mod wait;
 pub(crate) mod waker;

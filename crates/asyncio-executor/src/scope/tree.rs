@@ -35,7 +35,6 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::rc::Rc;
 use std::task::Waker;
 
 use asyncio_context::{Probe, ProbeCell};
@@ -45,48 +44,9 @@ use crate::cancel::CancelledError;
 use crate::current;
 use crate::link::{Forwarded, Link, Waits, assert_not_walking};
 use crate::list::{Linked, Links, List};
+use crate::scope::request::Request;
 use crate::scope_key::ScopeKey;
 use crate::task::header::{Borrowed, Header, TaskRef};
-
-/// A request for cancellation and the scope it was made of. Counted, so that it takes one word where there is none.
-#[derive(Clone)]
-pub(crate) struct Request(Rc<Made>);
-
-struct Made {
-    error: CancelledError,
-    /// Compared, never followed.
-    origin: *const ScopeBase,
-    /// Tells it from others, also when it was delivered to several scopes.
-    serial: u32,
-    /// Whether there may be others of the same serial.
-    copied: Cell<bool>,
-}
-
-impl Request {
-    pub(super) fn new(error: CancelledError, origin: *const ScopeBase) -> Self {
-        Self(Rc::new(Made { error, origin, serial: current::next_request_serial(), copied: Cell::new(false) }))
-    }
-
-    /// The same request, to be raised with another error if there is one.
-    fn with_error(self, error: Option<CancelledError>) -> Self {
-        match error {
-            Some(error) => {
-                self.0.copied.set(true);
-                Self(Rc::new(Made { error, origin: self.0.origin, serial: self.0.serial, copied: Cell::new(true) }))
-            }
-            None => self,
-        }
-    }
-
-    /// Whether this is the only place where the request is, which is nearly always so.
-    fn is_alone(&self) -> bool {
-        !self.0.copied.get() && Rc::strong_count(&self.0) == 1
-    }
-
-    fn into_error(self) -> CancelledError {
-        Rc::try_unwrap(self.0).map_or_else(|shared| shared.error.clone(), |made| made.error)
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mail {
@@ -236,12 +196,12 @@ impl ScopeBase {
     /// wherever else it was delivered.
     pub(crate) fn note_heard(&self, request: &Request) {
         if let Some(task) = self.task().filter(|_| !request.is_alone()) {
-            task.extra_or_new().heard.set(request.0.serial);
+            task.extra_or_new().heard.set(request.serial());
         }
     }
 
     fn is_heard(&self, request: &Request) -> bool {
-        self.task().is_some_and(|task| task.extra().is_some_and(|extra| extra.heard.get() == request.0.serial))
+        self.task().is_some_and(|task| task.extra().is_some_and(|extra| extra.heard.get() == request.serial()))
     }
 
     /// Hands a request over from a scope inside that is going away, unless the task has heard of it elsewhere.
@@ -277,7 +237,7 @@ impl ScopeBase {
                 match unsafe { Link::forward(link, request) } {
                     Forwarded::To(target) => {
                         accepted = true;
-                        forward.push(target, &request.0.error);
+                        forward.push(target, request.error());
                     }
                     Forwarded::Refused => refused = true,
                     Forwarded::Done(error) => {
@@ -354,7 +314,7 @@ impl ScopeBase {
         let mut found = None;
         if matches!(mail, Mail::Flag | Mail::Pending) {
             found = self.take(mail);
-            if let Some(request) = found.take_if(|request| Kept::has(kept, request.0.origin)) {
+            if let Some(request) = found.take_if(|request| Kept::has(kept, request.origin())) {
                 self.put(mail, request);
             }
         }
@@ -538,7 +498,7 @@ impl ScopeNode {
     pub(super) fn leave(&self) {
         if !self.base.is_bare() {
             let unheard = self.base.take_unheard(None);
-            self.hand_over(unheard.filter(|request| request.0.origin != &raw const self.base));
+            self.hand_over(unheard.filter(|request| request.origin() != &raw const self.base));
             self.base.cut_off();
         }
         self.unlink();

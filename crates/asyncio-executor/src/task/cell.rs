@@ -48,10 +48,13 @@ pub(crate) struct VTable {
     pub(crate) layout: Layout,
 }
 
+type Outcome<F> = Result<<F as Future>::Output, TaskError>;
+
+/// Room for either. Neither field is used by its name, but for the first future.
 #[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
-    outcome: ManuallyDrop<Result<F::Output, TaskError>>,
+    outcome: ManuallyDrop<Outcome<F>>,
 }
 
 /// The allocation.
@@ -136,15 +139,15 @@ unsafe fn describe(node: NonNull<Node>) -> Entry {
     Entry::Task(TaskHandle::new((*task).clone()))
 }
 
-/// The stage of a task.
+/// The stage of a task, as what is in it: all fields of a union begin where it begins.
 ///
 /// # Safety
 ///
 /// The header is that of a `Cell<F>`.
-unsafe fn stage<F: Future>(header: NonNull<Header>) -> *mut Stage<F> {
+unsafe fn stage<F: Future, T>(header: NonNull<Header>) -> *mut T {
     let cell: *mut Cell<F> = header.cast().as_ptr();
     // SAFETY: by the caller's promise.
-    unsafe { &raw mut (*cell).stage }
+    unsafe { &raw mut (*cell).stage }.cast()
 }
 
 /// # Safety
@@ -152,9 +155,9 @@ unsafe fn stage<F: Future>(header: NonNull<Header>) -> *mut Stage<F> {
 /// The task is `RUNNING`, by this call, and the stage is a future.
 unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool {
     // SAFETY: by the caller's promise.
-    let stage = unsafe { stage::<F>(header) };
-    // SAFETY: one step at a time, see the header of this file.
-    let future: &mut F = unsafe { &mut (*stage).future };
+    let future: *mut F = unsafe { stage::<F, F>(header) };
+    // SAFETY: it is there, one step at a time: see the header of this file.
+    let future = unsafe { &mut *future };
     // SAFETY: the allocation does not move, and the future is dropped in place.
     match unsafe { Pin::new_unchecked(future) }.poll(cx) {
         Poll::Pending => false,
@@ -174,16 +177,18 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool
 ///
 /// No poll is going on.
 unsafe fn empty<F: Future>(header: NonNull<Header>) {
-    // SAFETY: the header of a `Cell<F>`.
-    let stage = unsafe { stage::<F>(header) };
     // SAFETY: alive.
     let state = unsafe { &header.as_ref().state };
     if state.take_future() {
+        // SAFETY: the header of a `Cell<F>`.
+        let future: *mut F = unsafe { stage::<F, F>(header) };
         // SAFETY: it was there, and nobody else drops it.
-        unsafe { ManuallyDrop::drop(&mut (*stage).future) };
+        unsafe { future.drop_in_place() };
     } else if state.take_outcome() {
+        // SAFETY: the header of a `Cell<F>`.
+        let outcome: *mut Outcome<F> = unsafe { stage::<F, Outcome<F>>(header) };
         // SAFETY: as above.
-        unsafe { ManuallyDrop::drop(&mut (*stage).outcome) };
+        unsafe { outcome.drop_in_place() };
     }
 }
 
@@ -192,11 +197,11 @@ unsafe fn empty<F: Future>(header: NonNull<Header>) {
 /// # Safety
 ///
 /// No poll is going on.
-unsafe fn fill<F: Future>(header: NonNull<Header>, outcome: Result<F::Output, TaskError>) {
+unsafe fn fill<F: Future>(header: NonNull<Header>, outcome: Outcome<F>) {
     // SAFETY: the header of a `Cell<F>`.
-    let stage = unsafe { stage::<F>(header) };
+    let stage: *mut Outcome<F> = unsafe { stage::<F, Outcome<F>>(header) };
     // SAFETY: valid for writes, and nobody else uses it now.
-    unsafe { (&raw mut (*stage).outcome).write(ManuallyDrop::new(outcome)) };
+    unsafe { stage.write(outcome) };
     // SAFETY: alive.
     unsafe { &header.as_ref().state }.set_outcome();
 }
@@ -217,8 +222,10 @@ unsafe fn replace<F: Future>(header: NonNull<Header>, error: Option<TaskError>) 
 ///
 /// The task is done, and its outcome, which was there, is the caller's.
 unsafe fn discard_outcome<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any + Send>> {
+    // SAFETY: the header of a `Cell<F>`.
+    let outcome: *mut Outcome<F> = unsafe { stage::<F, Outcome<F>>(header) };
     // SAFETY: by the caller's promise.
-    match unsafe { outcome_ptr(header).cast::<Result<F::Output, TaskError>>().read() } {
+    match unsafe { outcome.read() } {
         Err(TaskError::Panicked(payload)) => Some(payload),
         _ => None,
     }
@@ -229,33 +236,22 @@ unsafe fn discard_outcome<F: Future>(header: NonNull<Header>) -> Option<Box<dyn 
 /// The task is done. The pointer is good until the outcome is taken.
 unsafe fn error<F: Future>(header: NonNull<Header>) -> Option<NonNull<TaskError>> {
     // SAFETY: by the caller's promise.
-    let outcome = unsafe { outcome::<F::Output>(header) }?;
+    let mut outcome = unsafe { outcome::<F::Output>(header) }?;
     // SAFETY: it is there, and nobody else uses it now.
-    unsafe { &mut *outcome.as_ptr() }.as_mut().err().map(NonNull::from)
-}
-
-/// Where the outcome is, if it is there.
-///
-/// # Safety
-///
-/// The header is that of a task, by a pointer to all of it.
-unsafe fn outcome_ptr(header: NonNull<Header>) -> *mut () {
-    // SAFETY: by the caller's promise.
-    let at = unsafe { header.as_ref() }.vtable().stage;
-    // SAFETY: inside the allocation.
-    unsafe { header.as_ptr().byte_add(at).cast() }
+    unsafe { outcome.as_mut() }.as_mut().err().map(NonNull::from)
 }
 
 /// The outcome of a task, if it is there. The pointer is good until the outcome is taken.
 ///
 /// # Safety
 ///
-/// The output of the task's future is `T`.
+/// The header is that of a task, by a pointer to all of it, and the output of its future is `T`.
+#[inline]
 unsafe fn outcome<T>(header: NonNull<Header>) -> Option<NonNull<Result<T, TaskError>>> {
-    // SAFETY: the header of a task is alive while there is a pointer to it here.
-    let there = unsafe { header.as_ref() }.state.holds_outcome();
     // SAFETY: by the caller's promise.
-    if there { NonNull::new(unsafe { outcome_ptr(header) }.cast()) } else { None }
+    let task = unsafe { header.as_ref() };
+    // SAFETY: the stage is inside the allocation.
+    task.state.holds_outcome().then(|| unsafe { header.byte_add(task.vtable().stage).cast() })
 }
 
 /// Takes the outcome of a task that is done.
@@ -280,7 +276,9 @@ pub(crate) unsafe fn take_outcome<T>(task: &TaskRef) -> Option<Result<T, TaskErr
 /// The output of the task's future is `T`, and `f` does not take the outcome.
 pub(crate) unsafe fn with_outcome<T, R>(task: &TaskRef, f: impl FnOnce(&Result<T, TaskError>) -> R) -> Option<R> {
     // SAFETY: by the caller's promise.
-    unsafe { outcome::<T>(task.as_ptr()) }.map(|outcome| f(unsafe { outcome.as_ref() }))
+    let outcome = unsafe { outcome::<T>(task.as_ptr()) }?;
+    // SAFETY: it is there as long as `f` runs, by the caller's promise.
+    Some(f(unsafe { outcome.as_ref() }))
 }
 
 /// Drops the outcome of a task that is done, if it is there; returns the payload if it is a panic.
@@ -291,8 +289,10 @@ pub(crate) fn drop_outcome(task: &TaskRef) -> Option<Option<Box<dyn Any + Send>>
 
 /// Lets `f` see the error that a task ended with, which is done, if it is there.
 fn with_error<R>(task: &TaskRef, f: impl FnOnce(&mut TaskError) -> Option<R>) -> Option<R> {
-    // SAFETY: done, say the callers, who do nothing that could take the outcome.
-    unsafe { (task.vtable().error)(task.as_ptr()) }.and_then(|mut error| f(unsafe { error.as_mut() }))
+    // SAFETY: done, say the callers.
+    let mut error = unsafe { (task.vtable().error)(task.as_ptr()) }?;
+    // SAFETY: the callers do nothing that could take the outcome.
+    f(unsafe { error.as_mut() })
 }
 
 /// The text of the panic that a task ended with, while nobody has taken its outcome.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use asyncio_context::{Wait, WaitKind, report_wait};
 
@@ -22,12 +22,11 @@ use crate::scope;
 use crate::task::builder::TaskBuilder;
 use crate::task::cell;
 use crate::task::error::{InvalidStateError, TaskError};
-use crate::task::extra::Extra;
-use crate::task::header::{Header, TaskRef};
+use crate::task::header::TaskRef;
 use crate::task::join::{self, Join};
 use crate::task::shared::SharedTask;
-use crate::task::sole;
 use crate::task::step;
+use crate::task::wait::{self, assert_awaitable};
 use crate::task::waker;
 
 static AWAIT_TASK: WaitKind = WaitKind::new("a task");
@@ -118,26 +117,18 @@ impl<T> Task<T> {
     /// Ends a wait through this handle.
     #[inline]
     fn detach(&self) {
-        if self.task.is_done() {
-            sole::end(&self.task);
-        } else {
-            // The awaiter is still to be woken.
-            self.task.link_wait();
-        }
-        if let Some(extra) = self.task.extra() {
-            extra.link.detach();
-        }
+        wait::detach(&self.task);
     }
 
     /// Waits as `Join` does: `forwarded` says whether a request for cancellation was passed on by this wait.
     pub(crate) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<(Result<T, TaskError>, bool)> {
         if self.task.is_done() {
-            let forwarded = self.task.finish_wait();
+            let forwarded = wait::finish(&self.task);
             let outcome = join::take(&self.task).unwrap_or(Err(TaskError::InvalidState(InvalidStateError::TAKEN)));
             return Poll::Ready((outcome, forwarded));
         }
         assert_awaitable(&self.task);
-        if !sole::begin(&self.task, cx.waker()) && !begin_linked(&self.task, cx.waker()) {
+        if !wait::begin(&self.task, cx.waker()) {
             return self.poll_outcome(cx);
         }
         report_wait(&AWAIT_TASK, None);
@@ -176,48 +167,6 @@ impl<T> Task<T> {
     {
         SharedTask::new(self)
     }
-}
-
-/// Lets the current scope wait for `task` with a link, and `waker` be woken. Returns `false` if the task is done by then.
-#[inline(never)]
-fn begin_linked(task: &TaskRef, waker: &Waker) -> bool {
-    let done = &task.extra_or_new().done;
-    done.set_awaiter(0, waker);
-    // The clone of the waker may have been the code of others, and have run the task to its end.
-    if task.is_done() {
-        done.remove_awaiter(0);
-        return false;
-    }
-    task.attach(waker);
-    true
-}
-
-/// Ends a wait for `task` with a link, if there is one.
-#[inline(never)]
-fn end_linked(task: &TaskRef, extra: &Extra) {
-    extra.link.detach();
-    if !task.is_done() {
-        extra.done.remove_awaiter(0);
-    }
-}
-
-/// Panics if the current task cannot await `task`, which is not done.
-#[inline]
-pub(crate) fn assert_awaitable(task: &TaskRef) {
-    let (current, executor) = current::with(|current| (current.task.get(), current.executor.get()));
-    let home: *const _ = task.home().map_or(std::ptr::null(), std::ptr::from_ref);
-    if current == task.as_ptr().as_ptr().cast_const() || !(executor.is_null() || executor == home) {
-        refuse_wait(task, current);
-    }
-}
-
-#[cold]
-fn refuse_wait(task: &TaskRef, current: *const Header) -> ! {
-    let handle = TaskHandle(task.clone());
-    if current == task.as_ptr().as_ptr().cast_const() {
-        panic!("{handle:?} awaits itself, and would wait for ever: await another task, or return");
-    }
-    panic!("{handle:?} belongs to another event loop: await it in a task of the loop that made it");
 }
 
 /// What `Task`, `SharedTask` and `TaskHandle` have in common.
@@ -430,10 +379,7 @@ impl TaskHandle {
     /// is done.
     #[must_use]
     pub fn awaited_by(&self) -> Vec<TaskHandle> {
-        if let Some(awaiter) = sole::scope(&self.0).and_then(|scope| scope.task()) {
-            return if self.done() { Vec::new() } else { vec![TaskHandle((*awaiter).clone())] };
-        }
-        self.0.extra().map_or_else(Vec::new, |extra| extra.done.awaiters())
+        wait::awaiters(&self.0)
     }
 
     /// What a waker of a task wakes; `None` if it is another kind of waker, or of a task of another thread's loop. For
@@ -516,11 +462,7 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if !sole::end(&self.task)
-            && let Some(extra) = self.task.extra()
-        {
-            end_linked(&self.task, extra);
-        }
+        wait::end(&self.task);
         self.task.state.drop_handle();
         if self.task.is_done() {
             step::told(&self.task);

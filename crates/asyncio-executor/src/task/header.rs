@@ -264,17 +264,6 @@ impl TaskRef {
         })
     }
 
-    /// Ends the wait for the task with its outcome, which the awaiter takes. Returns whether a request went along it.
-    #[inline]
-    pub(crate) fn finish_wait(&self) -> bool {
-        !sole::end(self) && self.finish_link()
-    }
-
-    #[inline(never)]
-    fn finish_link(&self) -> bool {
-        self.extra().is_some_and(|extra| extra.link.finish())
-    }
-
     /// The link, which is there from now on, by a pointer to all of the [`Extra`].
     pub(super) fn link(&self) -> *const Link {
         ptr::from_ref(self.extra_or_new()).cast()

@@ -16,8 +16,9 @@ use crate::current;
 use crate::link::AwaitLink;
 use crate::scope;
 use crate::task::error::{TaskError, panic_message};
-use crate::task::handle::{Task, TaskHandle, assert_awaitable};
+use crate::task::handle::{Task, TaskHandle};
 use crate::task::header::TaskRef;
+use crate::task::wait::assert_awaitable;
 
 static AWAIT_SHARED: WaitKind = WaitKind::new("a shared task");
 

@@ -14,5 +14,6 @@ mod reentry;
 mod refusal;
 mod scale;
 mod scopes;
+mod sole;
 mod trace;
 mod wakers;
