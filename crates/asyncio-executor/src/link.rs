@@ -16,7 +16,7 @@ use crate::awaitee::{Awaitee, Target};
 use crate::cancel::CancelledError;
 use crate::current;
 use crate::list::{Linked, Links, List};
-use crate::scope::request::Request;
+use crate::scope::request::{Request, SharedRequest};
 use crate::scope::tree::ScopeBase;
 use crate::task::cell;
 use crate::task::header::{Header, TaskRef};
@@ -87,7 +87,7 @@ pub(crate) struct Link {
     /// Whether it is the link in a task's header.
     of_task: bool,
     /// The last request that was forwarded along this link, while it is in a list.
-    forwarded: Cell<Option<Request>>,
+    forwarded: Cell<Option<SharedRequest>>,
     /// The poll of the scope in which the link was attached last.
     seen: Cell<u32>,
     /// Whether it was polled with the waker of the scope's task. Such a wait is polled each time that its scope is, or
@@ -193,7 +193,7 @@ impl Link {
     /// Ends the wait with an outcome, which the awaiter takes. Returns whether a request went along it.
     #[inline]
     pub(crate) fn finish(&self) -> bool {
-        let request = self.forwarded.take();
+        let request = self.forwarded.take().map(Request::Shared);
         // SAFETY: as in `detach`.
         if let (Some(request), Some(scope)) = (&request, unsafe { self.scope.get().as_ref() }) {
             scope.note_heard(request);
@@ -209,7 +209,7 @@ impl Link {
     /// `link` is a pointer from a scope's list.
     pub(crate) unsafe fn take_forwarded(link: *const Self) -> Option<Request> {
         // SAFETY: a member of a list is valid.
-        unsafe { &*link }.forwarded.take()
+        unsafe { &*link }.forwarded.take().map(Request::Shared)
     }
 
     /// Takes the request that went along this link, if the wait is over and nobody has taken the outcome. Otherwise says
@@ -224,7 +224,7 @@ impl Link {
         let request = this.forwarded.take()?;
         // SAFETY: by the caller's promise.
         if matches!(unsafe { Self::forwardable(link) }, Forwarded::Done(_)) {
-            return Some(request);
+            return Some(Request::Shared(request));
         }
         this.forwarded.set(Some(request));
         *waiting = true;
@@ -236,12 +236,12 @@ impl Link {
     /// # Safety
     ///
     /// `link` is a pointer from a scope's list.
-    pub(crate) unsafe fn forward(link: *const Self, request: &Request) -> Forwarded {
+    pub(crate) unsafe fn forward(link: *const Self, request: &mut Request) -> Forwarded {
         // SAFETY: by the caller's promise.
         let forwarded = unsafe { Self::forwardable(link) };
         if matches!(forwarded, Forwarded::To(_)) {
             // SAFETY: a member of a list is valid.
-            unsafe { &*link }.forwarded.set(Some(request.clone()));
+            unsafe { &*link }.forwarded.set(Some(request.share()));
         }
         forwarded
     }

@@ -44,7 +44,7 @@ use crate::cancel::CancelledError;
 use crate::current;
 use crate::link::{Forwarded, Link, Waits, assert_not_walking};
 use crate::list::{Linked, Links, List};
-use crate::scope::request::Request;
+use crate::scope::request::{Request, Slot};
 use crate::scope_key::ScopeKey;
 use crate::task::header::{Borrowed, Header, TaskRef};
 
@@ -69,7 +69,7 @@ pub(crate) struct ScopeBase {
     /// How often it was polled, for the links in `waits`.
     pub(super) polls: Cell<u32>,
     /// What is in the slot, if its state is not `Empty`.
-    request: Cell<Option<Request>>,
+    request: Slot,
     probe: ProbeCell,
 }
 
@@ -119,7 +119,7 @@ impl ScopeBase {
             stale: Cell::new(false),
             _full: [0; 2],
             polls: Cell::new(0),
-            request: Cell::new(None),
+            request: Slot::new(),
             probe: ProbeCell::new(),
         }
     }
@@ -148,7 +148,7 @@ impl ScopeBase {
     pub(super) fn put(&self, mail: Mail, request: Request) {
         self.mail.set(mail);
         // The former request, if any, holds no user code but a message: dropping it here is harmless.
-        self.request.set(Some(request));
+        self.request.set(self, request);
         if mail == Mail::Pending {
             self.probe.set_cancelled(true);
         }
@@ -162,7 +162,7 @@ impl ScopeBase {
         if mail == Mail::Pending {
             self.probe.set_cancelled(false);
         }
-        self.request.take()
+        self.request.take(self)
     }
 
     /// Takes the request that came as a flag.
@@ -195,13 +195,15 @@ impl ScopeBase {
     /// Notes that code of the task gets to know of a request, which the caller has taken out of where it was: it is used up,
     /// wherever else it was delivered.
     pub(crate) fn note_heard(&self, request: &Request) {
-        if let Some(task) = self.task().filter(|_| !request.is_alone()) {
-            task.extra_or_new().heard.set(request.serial());
+        if let Some(serial) = request.serial_if_elsewhere()
+            && let Some(task) = self.task()
+        {
+            task.extra_or_new().heard.set(serial);
         }
     }
 
     fn is_heard(&self, request: &Request) -> bool {
-        self.task().is_some_and(|task| task.extra().is_some_and(|extra| extra.heard.get() == request.serial()))
+        self.task().is_some_and(|task| task.extra().is_some_and(|extra| request.has_serial(extra.heard.get())))
     }
 
     /// Hands a request over from a scope inside that is going away, unless the task has heard of it elsewhere.
@@ -219,7 +221,7 @@ impl ScopeBase {
     pub(crate) fn request(&self, error: CancelledError, node: Option<&ScopeNode>, forward: &mut Forward) {
         let request = Request::new(error, self);
         let Some(task) = self.task().filter(|task| task.is_awake()) else {
-            self.deliver(&request, node, forward);
+            self.deliver(request, node, forward);
             return;
         };
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
@@ -229,12 +231,14 @@ impl ScopeBase {
     }
 
     /// Delivers a request to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
-    fn deliver(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
+    fn deliver(&self, request: Request, node: Option<&ScopeNode>, forward: &mut Forward) {
+        let mut request = Some(request);
         self.for_each_leaf(node, &mut |leaf, node| {
+            let Some(mut request) = self.portion(leaf, &mut request) else { return };
             let (mut accepted, mut refused, mut earlier, mut raised) = (false, false, None, None);
             leaf.waits.links().for_each_ptr(|link| {
                 // SAFETY: `link` comes from the list.
-                match unsafe { Link::forward(link, request) } {
+                match unsafe { Link::forward(link, &mut request) } {
                     Forwarded::To(target) => {
                         accepted = true;
                         forward.push(target, request.error());
@@ -253,20 +257,28 @@ impl ScopeBase {
                 }
             } else if refused {
                 // What is awaited is about to end and wakes the task then: the request waits for that.
-                leaf.pass_on(request.clone());
+                leaf.pass_on(request);
             } else {
                 // One that went to what is done by now comes first: both are one. And if the task was about to hear that
                 // what it awaits was cancelled, that error is raised, as in CPython.
-                let request = earlier.unwrap_or_else(|| request.clone()).with_error(raised);
-                leaf.make_pending(&request, node, forward);
+                leaf.make_pending(earlier.unwrap_or(request).with_error(raised), node, forward);
             }
         });
     }
 
     /// Makes a request of a root scope and delivers it without forwarding.
     pub(crate) fn request_here(&self, error: CancelledError, forward: &mut Forward) {
-        let request = Request::new(error, self);
-        self.for_each_leaf(None, &mut |leaf, node| leaf.make_pending(&request, node, forward));
+        let mut request = Some(Request::new(error, self));
+        self.for_each_leaf(None, &mut |leaf, node| {
+            if let Some(request) = self.portion(leaf, &mut request) {
+                leaf.make_pending(request, node, forward);
+            }
+        });
+    }
+
+    /// What one leaf gets of a request: all of it if this is the only leaf there is.
+    fn portion(&self, leaf: &Self, request: &mut Option<Request>) -> Option<Request> {
+        if ptr::eq(self, leaf) { request.take() } else { request.as_mut().map(|all| Request::Shared(all.share())) }
     }
 
     /// Calls `visit` for the innermost scopes that are being awaited, with their nodes unless that is a root.
@@ -284,9 +296,9 @@ impl ScopeBase {
     }
 
     /// Delivers a request here: the next poll raises it. It has to come, so the task is scheduled.
-    fn make_pending(&self, request: &Request, node: Option<&ScopeNode>, forward: &mut Forward) {
+    fn make_pending(&self, request: Request, node: Option<&ScopeNode>, forward: &mut Forward) {
         if matches!(self.mail.get(), Mail::Empty | Mail::Flag) {
-            self.put(Mail::Pending, request.clone());
+            self.put(Mail::Pending, request);
         }
         if let Some(task) = self.task() {
             task.delivered();
@@ -338,7 +350,7 @@ impl ScopeBase {
             }
         });
         if let Some(request) = found {
-            self.deliver(&request, node, forward);
+            self.deliver(request, node, forward);
             return true;
         }
         let mut any = false;
@@ -357,7 +369,7 @@ impl ScopeBase {
             found = found.take().or(unheard);
         });
         if let Some(request) = found.filter(|request| !self.is_heard(request)) {
-            self.deliver(&request, node, forward);
+            self.deliver(request, node, forward);
         }
         self.children.for_each(|child| waiting |= child.base.reclaim(Some(child), forward));
         waiting
@@ -372,7 +384,7 @@ impl ScopeBase {
     /// Delivers every request in the tree that is still a flag, outer scopes first.
     pub(crate) fn deliver_flags(&self, node: Option<&ScopeNode>, forward: &mut Forward) {
         if let Some(request) = self.take(Mail::Flag).filter(|request| !self.is_heard(request)) {
-            self.deliver(&request, node, forward);
+            self.deliver(request, node, forward);
         }
         self.children.for_each(|child| child.base.deliver_flags(Some(child), forward));
     }
@@ -414,7 +426,7 @@ impl ScopeBase {
             link.detach();
         }
         self.mail.set(Mail::Empty);
-        self.request.take();
+        drop(self.request.take(self));
     }
 
     /// Sets the task of this scope and all inside.

@@ -33,12 +33,12 @@ fn begin_linked(task: &TaskRef, waker: &Waker) -> bool {
 /// along it.
 #[inline]
 pub(super) fn finish(task: &TaskRef) -> bool {
-    !sole::end(task) && finish_linked(task)
+    !sole::end(task) && task.extra().is_some_and(finish_linked)
 }
 
 #[inline(never)]
-fn finish_linked(task: &TaskRef) -> bool {
-    task.extra().is_some_and(|extra| extra.link.finish())
+fn finish_linked(extra: &Extra) -> bool {
+    extra.link.finish()
 }
 
 /// Ends the wait for `task` and forgets who was to be woken.
