@@ -88,6 +88,9 @@ impl Forward {
 
     /// Makes all requests, depth first, then wakes.
     pub(crate) fn run(mut self) {
+        if self.stack.is_empty() && self.wakers.is_empty() {
+            return;
+        }
         // What one step pushed is in order; a stack takes it from the end.
         self.stack.reverse();
         while let Some(step) = self.stack.pop() {

@@ -111,6 +111,16 @@ impl Life {
         }
     }
 
+    /// Counts one less, if that is not the last in `local`; says whether it did. Owner only.
+    #[inline]
+    pub(crate) fn release_one_of_several(&self) -> bool {
+        let local = self.local.get();
+        local > 1 && {
+            self.local.set(local - 1);
+            true
+        }
+    }
+
     /// Counts one less. Owner only. `merging` is asked when `local` runs out before other threads' counts do: `true` says
     /// that the allocation is to be merged, and has been made fit to live without the owner's help (rule 1).
     #[inline]

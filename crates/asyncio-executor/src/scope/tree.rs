@@ -232,6 +232,9 @@ impl ScopeBase {
 
     /// Delivers a request to the innermost suspended scopes: forwards it, or makes it pending and schedules the task.
     fn deliver(&self, request: Request, node: Option<&ScopeNode>, forward: &mut Forward) {
+        if self.children.first().is_null() && self.waits.is_empty() {
+            return self.make_pending(request, node, forward);
+        }
         let mut request = Some(request);
         self.for_each_leaf(node, &mut |leaf, node| {
             let Some(mut request) = self.portion(leaf, &mut request) else { return };

@@ -328,9 +328,12 @@ impl TaskRef {
     /// # Safety
     ///
     /// The task is done and in no queue, and nobody has given it back before. The caller does not use the task again.
+    #[inline]
     pub(crate) unsafe fn release_alive(&self) {
         debug_assert!(self.is_done() && !self.state.is_queued());
-        drop(Self(self.0));
+        if !self.life.release_one_of_several() {
+            drop(Self(self.0));
+        }
     }
 
     /// A request was delivered to one of the scopes: the next step raises it.
