@@ -183,8 +183,9 @@ impl Life {
         }
     }
 
-    /// Counts one less on a thread that is not the owner's. If the reference goes to the inbox, what `hold` returns keeps
-    /// the inbox alive meanwhile, and is given to `notify` if the owner has to look there.
+    /// Counts one less on a thread that is not the owner's, and asks the owner to schedule the task if this is a `wake`: in
+    /// one step, so that the owner is called once. If the reference goes to the inbox, what `hold` returns keeps the inbox
+    /// alive meanwhile, and is given to `notify` if the owner has to look there.
     ///
     /// # Safety
     ///
@@ -192,6 +193,7 @@ impl Life {
     pub(crate) unsafe fn release_foreign<H>(
         this: *const Self,
         inbox: &Inbox,
+        wake: bool,
         hold: impl Fn() -> H,
         notify: impl FnOnce(&H),
     ) -> Fate {
@@ -203,13 +205,15 @@ impl Life {
             if word & MERGED != 0 {
                 return life.release_merged();
             }
-            // Rule 4.
-            let donate = count(word) <= 0 && word & QUEUED == 0;
-            let new = if donate { word | QUEUED } else { word.wrapping_sub(ONE) };
+            // Rules 4 and 5.
+            let woken = if wake { word | WOKEN } else { word };
+            let donate = (wake || count(word) <= 0) && word & QUEUED == 0;
+            let new = if donate { woken | QUEUED } else { woken.wrapping_sub(ONE) };
             if donate && held.is_none() {
                 held = Some(hold());
             }
-            // Release: our uses come before the owner's free. Acquire is not needed: we do not free here.
+            // Release: our uses come before the owner's free, and what was done before a wake before the poll that follows.
+            // Acquire is not needed: we do not free here.
             match life.word.compare_exchange_weak(word, new, AcqRel, Relaxed) {
                 Ok(_) if donate => {
                     // SAFETY: this thread has set `QUEUED`, and the reference goes into the inbox.

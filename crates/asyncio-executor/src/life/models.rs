@@ -15,11 +15,14 @@ use super::{Fate, Inbox, Life};
 struct Loop {
     inbox: Inbox,
     used: UnsafeCell<()>,
+    /// How often it was notified.
+    calls: AtomicUsize,
     freed: Arc<AtomicUsize>,
 }
 
 impl Loop {
     fn notify(&self) {
+        self.calls.fetch_add(1, Relaxed);
         self.used.with(|_| ());
     }
 }
@@ -96,6 +99,14 @@ impl Ref {
     }
 
     fn drop_abroad(self) {
+        self.release_abroad(false);
+    }
+
+    fn wake_and_drop_abroad(self) {
+        self.release_abroad(true);
+    }
+
+    fn release_abroad(self, wake: bool) {
         self.touch();
         let home = self.object().home;
         // SAFETY: alive, as `drop_waker` of `waker.rs` argues.
@@ -107,7 +118,7 @@ impl Ref {
             unsafe { Arc::from_raw(home) }
         };
         // SAFETY: the reference is used up here.
-        let fate = unsafe { Life::release_foreign(self.life(), inbox, hold, |home| home.notify()) };
+        let fate = unsafe { Life::release_foreign(self.life(), inbox, wake, hold, |home| home.notify()) };
         if fate == Fate::Free {
             self.free();
         }
@@ -140,7 +151,8 @@ struct Owner {
 impl Owner {
     fn new() -> Self {
         let freed = Arc::new(AtomicUsize::new(0));
-        let home = Loop { inbox: Inbox::new(), used: UnsafeCell::new(()), freed: freed.clone() };
+        let home =
+            Loop { inbox: Inbox::new(), used: UnsafeCell::new(()), calls: AtomicUsize::new(0), freed: freed.clone() };
         Self { home: Some(Arc::new(home)), freed, seen: [false; 2], polls: 0 }
     }
 
@@ -221,6 +233,60 @@ fn models_a_wake_is_not_lost_beside_a_poll() {
 }
 
 #[test]
+fn models_a_wake_that_uses_the_waker_up_is_not_lost_beside_a_poll() {
+    loom::model(|| {
+        let mut owner = Owner::new();
+        let alive = owner.object(2, false);
+        let waker = alive;
+        let abroad = thread::spawn(move || {
+            waker.object().done[0].store(true, Relaxed);
+            waker.wake_and_drop_abroad();
+        });
+        owner.turn();
+        abroad.join().unwrap();
+        owner.turn();
+        assert!(owner.seen[0], "the poll after the last wake sees what came before it");
+        assert_eq!((owner.polls, owner.home().calls.load(Relaxed)), (1, 1));
+        alive.drop_at_home();
+        assert_eq!(owner.freed(), 1);
+        owner.close(None);
+    });
+}
+
+/// The owner drops its last reference while another thread wakes with the only one abroad.
+#[test]
+fn models_a_wake_that_uses_the_waker_up_beside_the_end() {
+    for over in [false, true] {
+        loom::model(move || {
+            let mut owner = Owner::new();
+            let handle = owner.object(1, over);
+            let waker = handle.clone_abroad();
+            let abroad = thread::spawn(move || waker.wake_and_drop_abroad());
+            handle.drop_at_home();
+            owner.turn();
+            abroad.join().unwrap();
+            owner.turn();
+            assert_eq!(owner.freed(), 1);
+            owner.close(None);
+        });
+    }
+}
+
+#[test]
+fn models_the_end_of_the_loop_beside_a_wake_that_uses_the_waker_up() {
+    loom::model(|| {
+        let mut owner = Owner::new();
+        let alive = owner.object(2, false);
+        let waker = alive;
+        let abroad = thread::spawn(move || waker.wake_and_drop_abroad());
+        owner.close(Some(alive));
+        alive.drop_at_home();
+        abroad.join().unwrap();
+        assert_eq!(owner.freed(), 1);
+    });
+}
+
+#[test]
 fn models_two_wakes_are_both_seen() {
     loom::model(|| {
         let mut owner = Owner::new();
@@ -229,8 +295,13 @@ fn models_two_wakes_are_both_seen() {
             let waker = alive;
             thread::spawn(move || {
                 waker.object().done[index].store(true, Relaxed);
-                waker.wake_abroad();
-                waker.drop_abroad();
+                // Each in one of the ways in which a waker is used up.
+                if index == 0 {
+                    waker.wake_abroad();
+                    waker.drop_abroad();
+                } else {
+                    waker.wake_and_drop_abroad();
+                }
             })
         });
         owner.turn();

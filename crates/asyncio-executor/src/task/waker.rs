@@ -122,10 +122,8 @@ unsafe fn wake(data: *const ()) {
         drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
         return;
     }
-    // SAFETY: called on a live waker.
-    unsafe { wake_by_ref(data) };
-    // SAFETY: called on a live waker, which is used up.
-    unsafe { drop_waker(data) };
+    // SAFETY: called on a live waker, whose reference is used up.
+    unsafe { release_abroad(data, true) };
 }
 
 /// # Safety: the contract of `RawWakerVTable`.
@@ -154,24 +152,32 @@ unsafe fn drop_waker(data: *const ()) {
             // SAFETY: the waker's reference is used up here.
             drop(unsafe { TaskRef::from_raw(task.as_ptr()) });
         }
-        None => {
-            // SAFETY: called on a live waker.
-            let shared: *const Shared = unsafe { header(data) }.shared.as_ptr();
-            // SAFETY: a waker's data points to the whole allocation.
-            let life = unsafe { life(data) };
-            // SAFETY: a reference that is not merged is one more than the owner's, whose loop keeps `Shared`; a merged
-            // one owns a reference to it; and one that goes into the inbox holds it by what `hold` returns.
-            let inbox = unsafe { &(*shared).inbox };
-            // SAFETY: as above.
-            let hold = || unsafe { Shared::hold(shared) };
-            // SAFETY: the waker's reference is used up here.
-            let fate = unsafe { Life::release_foreign(life, inbox, hold, |shared| shared.notify()) };
-            if fate == Fate::Free {
-                // SAFETY: the last reference, and merged: only merged allocations are freed abroad.
-                let task = unsafe { borrowed(data) };
-                // SAFETY: as above.
-                unsafe { task.free() };
-            }
-        }
+        // SAFETY: called on a live waker, whose reference is used up.
+        None => unsafe { release_abroad(data, false) },
+    }
+}
+
+/// Gives up a waker's reference on another thread than the owner's, as the last use of the waker or as a wake.
+///
+/// # Safety
+///
+/// `data` is that of a live waker of this table, which is used up.
+unsafe fn release_abroad(data: *const (), wake: bool) {
+    // SAFETY: by the caller's promise.
+    let shared: *const Shared = unsafe { header(data) }.shared.as_ptr();
+    // SAFETY: a waker's data points to the whole allocation.
+    let life = unsafe { life(data) };
+    // SAFETY: a reference that is not merged is one more than the owner's, whose loop keeps `Shared`; a merged one owns a
+    // reference to it; and one that goes into the inbox holds it by what `hold` returns.
+    let inbox = unsafe { &(*shared).inbox };
+    // SAFETY: as above.
+    let hold = || unsafe { Shared::hold(shared) };
+    // SAFETY: the waker's reference is used up here.
+    let fate = unsafe { Life::release_foreign(life, inbox, wake, hold, |shared| shared.notify()) };
+    if fate == Fate::Free {
+        // SAFETY: the last reference, and merged: only merged allocations are freed abroad.
+        let task = unsafe { borrowed(data) };
+        // SAFETY: as above.
+        unsafe { task.free() };
     }
 }
