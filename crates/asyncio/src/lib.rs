@@ -21,6 +21,17 @@
 //! ```
 //!
 //! This crate re-exports the crates below it, by topic, and holds nothing of its own.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `net` (default) | streams, servers, transports and protocols, datagrams, sockets, pipes |
+//! | `process` (default) | subprocesses, and `net`, which their pipes are made of |
+//! | `tls` | TLS, with the cryptography of ring |
+//! | `rustls` | TLS, with the cryptography that the program chooses |
+//!
+//! Without any, there are tasks, time, threads, signals and all primitives.
 #![forbid(unsafe_code)]
 
 // Running.
@@ -60,17 +71,18 @@ pub use asyncio_sync::{
 };
 
 // Pipes, and the standard streams.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "net"))]
 pub use asyncio_net::{
     OpenReadPipe, OpenWritePipe, connect_read_pipe, connect_write_pipe, open_read_pipe, open_write_pipe, stderr, stdin,
     stdout,
 };
 
 // Unix sockets.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "net"))]
 pub use asyncio_net::{create_unix_connection, create_unix_server, open_unix_connection, start_unix_server};
 
 // Datagrams, sockets and name look-up.
+#[cfg(feature = "net")]
 pub use asyncio_net::{
     Accept, AddrInfo, AddrInfoFlags, AddrInfoHints, Address, AsSocket, CreateDatagramEndpoint, DatagramProtocol,
     DatagramTransport, LookupError, LoopSockets, NameInfoFlags, Place, Sendfile, SendfileNotAvailableError, Service,
@@ -78,6 +90,7 @@ pub use asyncio_net::{
 };
 
 // Streams, servers, transports and protocols.
+#[cfg(feature = "net")]
 pub use asyncio_net::{
     BufferedProtocol, ConnectErrors, CreateConnection, CreateServer, Family, IncompleteReadError, LimitOverrunError,
     Lines, OpenConnection, Protocol, ReadError, Separators, Server, StartServer, StreamFeeder, StreamReader,
@@ -87,8 +100,9 @@ pub use asyncio_net::{
 
 /// The traits whose methods are called on the loop, in one import: `use asyncio::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "net")]
     pub use asyncio_net::LoopSockets;
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "process"))]
     pub use asyncio_process::LoopSubprocess;
 }
 
@@ -97,7 +111,7 @@ pub mod prelude {
 pub use asyncio_net::{StartTls, StartTlsOnStream, TlsConfig, TlsError, TlsInfo, rustls, start_tls};
 
 // Subprocesses.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "process"))]
 pub use asyncio_process::{
     Args, Callbacks, CreateSubprocess, DEVNULL, INHERIT, LoopSubprocess, PIPE, Process, STDOUT, Stdio, Streams,
     SubprocessProtocol, SubprocessTransport, create_subprocess_exec, create_subprocess_shell, subprocess_exec,
@@ -120,14 +134,14 @@ pub use asyncio_executor::{CallGraph, CallGraphEntry, capture_call_graph, format
 pub use asyncio_executor::{Context, ContextVar, Token, context_var, copy_context};
 
 // The programs in the documents, as tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "process"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "process"))]
 #[doc = include_str!("../../../README.md")]
 struct ProjectReadme;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "process"))]
 #[doc = include_str!("../../../docs/guide.md")]
 struct Guide;

@@ -23,12 +23,12 @@ struct Hello {
 }
 
 const HELLOS: &[Hello] = &[
+    Hello { name: "asyncio", about: "asyncio", dependency: "asyncio = { path = \"ROOT/crates/asyncio\" }", main: OURS },
     Hello {
-        name: "asyncio",
-        about: "asyncio",
-        dependency: "asyncio = { path = \"ROOT/crates/asyncio\" }",
-        main: "#[asyncio::main]\nasync fn main() {\n    asyncio::sleep(std::time::Duration::from_millis(1)).await;\n    \
-               println!(\"hello\");\n}\n",
+        name: "asyncio-few",
+        about: "asyncio, no default features",
+        dependency: "asyncio = { path = \"ROOT/crates/asyncio\", default-features = false }",
+        main: OURS,
     },
     Hello {
         name: "tokio-full",
@@ -50,6 +50,9 @@ const HELLOS: &[Hello] = &[
                smol::Timer::after(std::time::Duration::from_millis(1)).await;\n        println!(\"hello\");\n    });\n}\n",
     },
 ];
+
+const OURS: &str = "#[asyncio::main]\nasync fn main() {\n    \
+                    asyncio::sleep(std::time::Duration::from_millis(1)).await;\n    println!(\"hello\");\n}\n";
 
 const TOKIO: &str = "#[tokio::main(flavor = \"current_thread\")]\nasync fn main() {\n    \
                      tokio::time::sleep(std::time::Duration::from_millis(1)).await;\n    println!(\"hello\");\n}\n";
