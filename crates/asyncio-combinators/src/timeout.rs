@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use asyncio_event_loop::{Instant, Timer, TimerHandle, get_running_loop};
+use asyncio_event_loop::{EventLoop, Instant, Timer, TimerHandle, with_running};
 use asyncio_executor::{CancelKind, CancelledError, Handle, Scope, ScopeKey, TaskHandle, current_task, raise};
 use pin_project_lite::pin_project;
 
@@ -88,6 +88,8 @@ pub struct Timeout {
     location: &'static Location<'static>,
     /// The scope that is cancelled, while a future runs.
     key: Cell<Option<ScopeKey>>,
+    /// Whether the timer of the run is not the one that counts: see `moved`.
+    is_moved: Cell<bool>,
     /// The deadline, where it was moved, or had passed when the run began.
     moved: Cell<Option<Moved>>,
 }
@@ -108,9 +110,9 @@ impl Timeout {
     #[must_use]
     pub fn after(delay: impl Into<Option<Duration>>) -> Self {
         let Some(delay) = delay.into() else { return Self::at(None) };
-        let this = get_running_loop();
-        let limit = Self::at(this.time() + delay);
-        limit.ahead.set((!delay.is_zero()).then(|| this.turn_number()));
+        let (now, turn) = with_running("a timeout", |running| (running.time(), running.turn_number()));
+        let limit = Self::at(now + delay);
+        limit.ahead.set((!delay.is_zero()).then_some(turn));
         limit
     }
 
@@ -131,6 +133,7 @@ impl Timeout {
             state: Cell::new(State::Created),
             location: Location::caller(),
             key: Cell::new(None),
+            is_moved: Cell::new(false),
             moved: Cell::new(None),
         }
     }
@@ -166,27 +169,41 @@ impl Timeout {
         self.when.set(when);
         // The old deadline, wherever it is, names nothing from now on.
         self.key.set(self.key.get().and_then(ScopeKey::renew));
-        self.schedule();
+        with_running("`reschedule`", |running| self.schedule(running));
     }
 
     /// Schedules the deadline outside the timer of the run.
-    fn schedule(&self) {
+    #[cold]
+    fn schedule(&self, running: &EventLoop) {
         let (Some(key), error) = (self.key.get(), self.error()) else { return };
         let moved = self.when.get().map(|when| {
-            let this = get_running_loop();
             let expire = move || {
                 key.cancel(error);
             };
-            if when <= this.time() {
-                Moved::Soon(this.call_soon(expire))
+            if when <= running.time() {
+                Moved::Soon(running.call_soon(expire))
             } else {
-                Moved::Later(this.call_at(when, expire))
+                Moved::Later(running.call_at(when, expire))
             }
         });
         self.cancel_moved();
+        self.is_moved.set(true);
         self.moved.set(moved);
     }
 
+    /// Arms the timer of a run that begins, unless the time is up already.
+    #[track_caller]
+    fn arm(&self, when: Instant, timer: Pin<&Timer>, key: ScopeKey) {
+        with_running("a timeout", |running| {
+            if self.ahead.get() == Some(running.turn_number()) || when > running.time() {
+                timer.arm_expire(running, when, key, self.error());
+            } else {
+                self.schedule(running);
+            }
+        });
+    }
+
+    #[cold]
     fn cancel_moved(&self) {
         match self.moved.take() {
             Some(Moved::Later(handle)) => handle.cancel(),
@@ -282,16 +299,15 @@ impl<'a> Usage<'a> {
         Self { limit, task, before, over: false }
     }
 
-    /// Ends the use, and takes back the request that was made when the time was up.
+    /// Ends the use, and takes back the request that was made when the time was up, if that has been noted.
     fn end(&mut self) -> Verdict {
+        self.over = true;
         let limit = self.limit;
-        let state = limit.state();
-        if std::mem::replace(&mut self.over, true) {
-            return Verdict::InTime;
-        }
         limit.key.set(None);
-        limit.cancel_moved();
-        if state != State::Expiring {
+        if limit.is_moved.get() {
+            limit.cancel_moved();
+        }
+        if limit.state.get() != State::Expiring {
             limit.state.set(State::Exited);
             return Verdict::InTime;
         }
@@ -303,7 +319,10 @@ impl<'a> Usage<'a> {
 
 impl Drop for Usage<'_> {
     fn drop(&mut self) {
-        self.end();
+        if !self.over {
+            self.limit.state();
+            self.end();
+        }
     }
 }
 
@@ -335,15 +354,11 @@ impl<F: Future> Future for RunTimeout<'_, F> {
             let key = scope.key();
             *this.usage = Some(Usage::new(limit, key));
             if let Some(when) = limit.when.get() {
-                let running = get_running_loop();
-                if limit.ahead.get() == Some(running.turn_number()) || when > running.time() {
-                    timer.arm_expire(when, key, limit.error());
-                } else {
-                    limit.schedule();
-                }
+                limit.arm(when, timer, key);
             }
-        } else {
-            // Noted before the poll, which may end the scope, and with it the key that tells.
+        } else if limit.is_moved.get() || !timer.is_armed() {
+            // Noted before the poll, which may end the scope, and with it the key that tells. The time is not up while
+            // the loop is in here.
             limit.state();
         }
         let result = ready!(scope.poll_in(cx, this.inner));

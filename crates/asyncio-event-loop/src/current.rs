@@ -1,11 +1,19 @@
+#![expect(unsafe_code, reason = "the running loop is reached by a thread-local pointer")]
 //! The thread-local of the event loop: which loop runs on this thread.
+//!
+//! It is a pointer that a guard on the stack ([`Running`]) sets and puts back. The guard borrows the handle that the pointer
+//! is to, and is never leaked: so whenever the pointer is not null, code further up the stack keeps the handle alive, and
+//! whoever is called may use it until it returns.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr;
 
 use crate::event_loop::EventLoop;
 
 thread_local! {
-    static RUNNING: RefCell<Option<EventLoop>> = const { RefCell::new(None) };
+    // Constant and without a destructor, so an access is a load relative to the thread's base, at any time of its life.
+    static RUNNING: Cell<*const EventLoop> = const { Cell::new(ptr::null()) };
 }
 
 /// The loop that runs on this thread.
@@ -21,42 +29,52 @@ thread_local! {
 #[track_caller]
 #[inline]
 pub fn get_running_loop() -> EventLoop {
-    try_get_running_loop().expect("no running event loop: call this from inside `asyncio::run`")
+    with_running("this", EventLoop::clone)
 }
 
 /// The loop that runs on this thread, if one does.
 #[must_use]
 #[inline]
 pub fn try_get_running_loop() -> Option<EventLoop> {
-    RUNNING.try_with(|running| running.borrow().clone()).ok().flatten()
+    // SAFETY: see the header; the reference is gone when this returns.
+    unsafe { RUNNING.get().as_ref() }.cloned()
 }
 
-/// Lets `f` see the running loop, without a new handle.
+/// Lets `f` see the running loop, without a new handle. For combinators.
+///
+/// # Panics
+///
+/// When none runs: the message says that `what` must be called from inside a run.
 #[track_caller]
 #[inline]
-pub(crate) fn with_running<R>(what: &str, f: impl FnOnce(&EventLoop) -> R) -> R {
-    // Cloned, so that `f` may run what it likes.
-    match try_get_running_loop() {
-        Some(running) => f(&running),
-        None => panic!("no running event loop: {what} must be called from inside `asyncio::run`"),
+pub fn with_running<R>(what: &str, f: impl FnOnce(&EventLoop) -> R) -> R {
+    // SAFETY: see the header. `f` may run what it likes: the code further up the stack does not go on meanwhile.
+    match unsafe { RUNNING.get().as_ref() } {
+        Some(running) => f(running),
+        None => none_runs(what),
     }
 }
 
-/// Makes a loop the running one until it is dropped.
-pub(crate) struct Running {
-    before: Option<EventLoop>,
+#[cold]
+#[track_caller]
+fn none_runs(what: &str) -> ! {
+    panic!("no running event loop: {what} must be called from inside `asyncio::run`")
 }
 
-impl Running {
-    pub(crate) fn new(this: &EventLoop) -> Self {
-        Self { before: RUNNING.with(|running| running.replace(Some(this.clone()))) }
+/// Makes a loop the running one until it is dropped. It must not be leaked.
+pub(crate) struct Running<'a> {
+    before: *const EventLoop,
+    _running: PhantomData<&'a EventLoop>,
+}
+
+impl<'a> Running<'a> {
+    pub(crate) fn new(this: &'a EventLoop) -> Self {
+        Self { before: RUNNING.replace(this), _running: PhantomData }
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // At the end of the thread there may be nothing left to put back.
-        let _ = RUNNING.try_with(|running| drop(running.replace(before)));
+        RUNNING.set(self.before);
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use asyncio_executor::{Context, Executor, Fault, Handle, Task, TaskBuilder, TaskHandle, copy_context};
@@ -36,13 +36,13 @@ pub struct EventLoop {
 }
 
 /// The numbers of loops.
-static NUMBERS: AtomicU64 = AtomicU64::new(0);
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
 /// What a loop joins. The executor comes first: its tasks are dropped while everything else is there.
 pub(crate) struct Inner {
     pub(crate) executor: Executor,
-    /// No other loop of the process has it.
-    number: u64,
+    /// None of the four thousand million loops that the process makes next has it.
+    number: u32,
     pub(crate) timers: TimerQueue<Action>,
     pub(crate) reactor: Reactor,
     pub(crate) clock: LoopClock,
@@ -104,8 +104,9 @@ impl EventLoop {
         &self.inner.reactor
     }
 
-    /// A number that no other loop of the process has.
-    pub(crate) fn number(&self) -> u64 {
+    /// A number that tells it from the other loops of the process.
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
         self.inner.number
     }
 

@@ -52,7 +52,7 @@ pub use sleep::{Sleep, sleep, sleep_until};
 pub use thread::{Job, Pool, ThreadFuture, ThreadPool, spawn_thread, to_thread};
 pub use timer::Timer;
 
-pub use current::{get_running_loop, try_get_running_loop};
+pub use current::{get_running_loop, try_get_running_loop, with_running};
 
 /// Compiles and runs the code of the README.
 #[cfg(doctest)]

@@ -12,6 +12,7 @@ use asyncio_timers::Instant;
 use pin_project_lite::pin_project;
 
 use crate::current;
+use crate::event_loop::EventLoop;
 use crate::timer::Timer;
 
 static SLEEP: WaitKind = WaitKind::new("sleep");
@@ -47,8 +48,7 @@ static SLEEP: WaitKind = WaitKind::new("sleep");
 /// `asyncio.sleep`, in `asyncio/tasks.py`.
 #[track_caller]
 pub fn sleep(delay: Duration) -> Sleep {
-    let until = if delay.is_zero() { Until::NextTurn } else { Until::After(delay) };
-    Sleep::new(until, Location::caller())
+    Sleep::new(From::FirstPoll, nanos_of(delay), Location::caller())
 }
 
 /// Suspends until `deadline` on the loop's clock; until the next turn if that has passed.
@@ -68,14 +68,15 @@ pub fn sleep(delay: Duration) -> Sleep {
 /// There is none; it is `sleep(deadline - loop.time())` without the rounding.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(Until::At(deadline), Location::caller())
+    Sleep::new(From::Epoch, deadline.as_nanos(), Location::caller())
 }
 
+/// What the time of a sleep is counted from.
 #[derive(Clone, Copy, Debug)]
-enum Until {
-    NextTurn,
-    After(Duration),
-    At(Instant),
+enum From {
+    FirstPoll,
+    /// That of the loop's clock.
+    Epoch,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +84,8 @@ enum State {
     Idle,
     /// The task has been queued again.
     Yielded,
-    /// The timer is armed in the loop with this number.
-    Armed(u64),
+    /// The timer is armed.
+    Armed,
     Over,
 }
 
@@ -93,18 +94,30 @@ pin_project! {
     #[must_use = "a future does nothing before it is awaited"]
     #[derive(Debug)]
     pub struct Sleep {
-        until: Until,
-        state: State,
+        nanos: u64,
         location: &'static Location<'static>,
+        from: From,
+        state: State,
+        // The number of the loop that the timer is armed in.
+        armed_in: u32,
         #[pin]
         timer: Timer,
     }
 }
 
+// There may be millions of them.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Sleep>() == 80);
+
 impl Sleep {
-    fn new(until: Until, location: &'static Location<'static>) -> Self {
-        Self { until, state: State::Idle, location, timer: Timer::new() }
+    fn new(from: From, nanos: u64, location: &'static Location<'static>) -> Self {
+        Self { nanos, location, from, state: State::Idle, armed_in: 0, timer: Timer::new() }
     }
+}
+
+/// Whole nanoseconds; what does not fit is for ever.
+fn nanos_of(delay: Duration) -> u64 {
+    (Instant::ZERO + delay).as_nanos()
 }
 
 impl Future for Sleep {
@@ -115,35 +128,33 @@ impl Future for Sleep {
         let timer = this.timer.as_ref();
         match *this.state {
             State::Over => return Poll::Ready(()),
-            State::Armed(_) if timer.is_armed() => {
+            State::Armed if timer.is_armed() => {
                 timer.update_waker(cx.waker());
                 report_wait(&SLEEP, Some(this.location));
                 return Poll::Pending;
             }
             // A timer that was disarmed by the end of its loop has not been due: in another loop the sleep begins anew.
-            State::Armed(number) if current::with_running("`sleep`", |this| this.number() != number) => {}
-            State::Armed(_) | State::Yielded => {
+            State::Armed if current::with_running("`sleep`", EventLoop::number) != *this.armed_in => {}
+            State::Armed | State::Yielded => {
                 *this.state = State::Over;
                 return Poll::Ready(());
             }
             State::Idle => {}
         }
-        let (number, now) = current::with_running("`sleep`", |this| (this.number(), this.time()));
-        let deadline = match *this.until {
-            Until::NextTurn => None,
-            Until::After(delay) => Some(now + delay),
-            Until::At(deadline) => (deadline > now).then_some(deadline),
-        };
-        match deadline {
-            Some(deadline) => {
-                *this.state = State::Armed(number);
-                timer.arm_wake(deadline, cx.waker());
-            }
-            None => {
+        current::with_running("`sleep`", |running| {
+            let now = running.time();
+            let deadline = match this.from {
+                From::FirstPoll => now + Duration::from_nanos(*this.nanos),
+                From::Epoch => Instant::from_nanos(*this.nanos),
+            };
+            if deadline > now {
+                (*this.state, *this.armed_in) = (State::Armed, running.number());
+                timer.arm_wake_in(running, deadline, cx.waker());
+            } else {
                 *this.state = State::Yielded;
                 wake_next_turn(cx.waker());
             }
-        }
+        });
         report_wait(&SLEEP, Some(this.location));
         Poll::Pending
     }

@@ -68,8 +68,13 @@ impl Timer {
     #[track_caller]
     #[inline]
     pub fn arm_wake(self: Pin<&Self>, deadline: Instant, waker: &Waker) {
-        let action = Action::Wake(waker.clone());
-        let before = current::with_running("a timer", |this| this.timers().arm(self.timer(), deadline, action));
+        current::with_running("a timer", |running| self.arm_wake_in(running, deadline, waker));
+    }
+
+    /// The same in `running`, for who has it at hand.
+    #[inline]
+    pub(crate) fn arm_wake_in(self: Pin<&Self>, running: &EventLoop, deadline: Instant, waker: &Waker) {
+        let before = running.timers().arm(self.timer(), deadline, Action::Wake(waker.clone()));
         drop(before);
     }
 
@@ -96,16 +101,10 @@ impl Timer {
         }
     }
 
-    /// Cancels the scope of `key` with `error` at `deadline`, in the running loop. Arming again moves it.
-    ///
-    /// # Panics
-    ///
-    /// Without a running event loop.
-    #[track_caller]
+    /// Cancels the scope of `key` with `error` at `deadline` on the clock of `running`. Arming again moves it.
     #[inline]
-    pub fn arm_expire(self: Pin<&Self>, deadline: Instant, key: ScopeKey, error: CancelledError) {
-        let action = Action::Expire(key, error);
-        let before = current::with_running("a timeout", |this| this.timers().arm(self.timer(), deadline, action));
+    pub fn arm_expire(self: Pin<&Self>, running: &EventLoop, deadline: Instant, key: ScopeKey, error: CancelledError) {
+        let before = running.timers().arm(self.timer(), deadline, Action::Expire(key, error));
         drop(before);
     }
 

@@ -25,7 +25,7 @@ enum Waited {
 /// Makes a loop the one that runs on this thread, until it is dropped.
 pub(crate) struct Entered<'a> {
     _executor: Enter<'a>,
-    _current: Running,
+    _current: Running<'a>,
     _running: IsRunning<'a>,
 }
 

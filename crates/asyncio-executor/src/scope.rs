@@ -57,7 +57,7 @@ impl Scope {
         mut inner: Pin<&mut Option<F>>,
     ) -> Poll<Result<F::Output, CancelledError>> {
         let node = self.node();
-        let _polling = Polling::new(&node.get_ref().polling);
+        let _polling = Polling::new(&node.get_ref().base.polling);
         node.link();
         if node.base.has_mail()
             && let Some(error) = node.base.take_pending()

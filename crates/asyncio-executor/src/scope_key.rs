@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 use std::ptr;
 
 use crate::awaitee::Forward;
@@ -16,14 +17,14 @@ use crate::scope::tree::ScopeNode;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ScopeKey {
     index: u32,
-    generation: u32,
+    generation: NonZeroU32,
     /// Another thread's table has other scopes.
     _thread: PhantomData<*const ()>,
 }
 
 /// One slot: free if its pointer is null.
 struct Slot {
-    generation: u32,
+    generation: NonZeroU32,
     scope: *const ScopeNode,
     /// Whether a request was made by this key.
     used: bool,
@@ -51,7 +52,7 @@ impl ScopeKey {
     pub(crate) fn issue(scope: &ScopeNode) -> Self {
         with(|table| {
             let index = table.free.pop().unwrap_or_else(|| {
-                table.slots.push(Slot { generation: 0, scope: ptr::null(), used: false });
+                table.slots.push(Slot { generation: NonZeroU32::MIN, scope: ptr::null(), used: false });
                 // Four billion suspended timeouts do not fit in memory.
                 u32::try_from(table.slots.len() - 1).expect("more than 2^32 scopes have a key at once")
             });
@@ -60,7 +61,7 @@ impl ScopeKey {
             slot.used = false;
             Self { index, generation: slot.generation, _thread: PhantomData }
         })
-        .unwrap_or(Self { index: u32::MAX, generation: u32::MAX, _thread: PhantomData })
+        .unwrap_or(Self { index: u32::MAX, generation: NonZeroU32::MAX, _thread: PhantomData })
     }
 
     #[inline]
@@ -70,7 +71,7 @@ impl ScopeKey {
                 && slot.generation == self.generation
             {
                 slot.scope = ptr::null();
-                slot.generation = slot.generation.wrapping_add(1);
+                slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
                 table.free.push(self.index);
             }
         });

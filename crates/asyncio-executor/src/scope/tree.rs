@@ -64,8 +64,10 @@ pub(crate) struct ScopeBase {
     pub(super) mail: Cell<Mail>,
     /// Not polled in a poll in which it had a request: what holds it is alive, but not being awaited.
     stale: Cell<bool>,
+    /// Whether a poll of this inner scope is going on.
+    pub(super) polling: Cell<bool>,
     /// In the place of padding, which would make the compiler copy a new header in two pieces.
-    _full: [u8; 2],
+    _full: u8,
     /// How often it was polled, for the links in `waits`.
     pub(super) polls: Cell<u32>,
     /// What is in the slot, if its state is not `Empty`.
@@ -81,8 +83,11 @@ pub(crate) struct ScopeNode {
     /// What to wake to be polled, where that is not the task itself (inside `FuturesUnordered`, or another executor).
     waker: Cell<Option<Waker>>,
     pub(super) key: Cell<Option<ScopeKey>>,
-    pub(super) polling: Cell<bool>,
 }
+
+// Without padding, which would make the compiler copy a new scope, and what lies behind it, in pieces that overlap.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<ScopeNode>() == size_of::<ScopeBase>() + 48);
 
 /// The scopes whose own requests stay with them when a part of the tree is cut off: those in that part.
 pub(super) struct Kept<'a> {
@@ -117,7 +122,8 @@ impl ScopeBase {
             waits: Waits::new(),
             mail: Cell::new(Mail::Empty),
             stale: Cell::new(false),
-            _full: [0; 2],
+            polling: Cell::new(false),
+            _full: 0,
             polls: Cell::new(0),
             request: Slot::new(),
             probe: ProbeCell::new(),
@@ -450,7 +456,6 @@ impl ScopeNode {
             links: Links::new(),
             waker: Cell::new(None),
             key: Cell::new(None),
-            polling: Cell::new(false),
         }
     }
 
