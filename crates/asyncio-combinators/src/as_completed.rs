@@ -7,7 +7,7 @@ use std::future::{IntoFuture, poll_fn};
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
@@ -15,6 +15,7 @@ use asyncio_event_loop::{TimerHandle, get_running_loop};
 use asyncio_executor::{TaskError, TaskHandle, Watcher, call_soon, raise};
 use futures_core::Stream;
 
+use crate::awaiter::Awaiter;
 use crate::child::{self, Control};
 use crate::timeout::TimeoutError;
 
@@ -78,7 +79,7 @@ where
         todo: Cell::new(controls.len()),
         controls,
         ended: RefCell::new(VecDeque::new()),
-        waker: RefCell::new(None),
+        awaiter: Awaiter::default(),
         timer: RefCell::new(None),
         timed_out: Cell::new(false),
         location: Location::caller(),
@@ -103,7 +104,7 @@ struct State {
     todo: Cell<usize>,
     /// Those that ended and were not asked for; `None` for one whose time was up.
     ended: RefCell<VecDeque<Option<usize>>>,
-    waker: RefCell<Option<Waker>>,
+    awaiter: Awaiter,
     timer: RefCell<Option<TimerHandle>>,
     timed_out: Cell<bool>,
     location: &'static Location<'static>,
@@ -112,10 +113,7 @@ struct State {
 impl State {
     fn push(&self, ended: Option<usize>) {
         self.ended.borrow_mut().push_back(ended);
-        let waker = self.waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.awaiter.wake();
     }
 
     /// The time is up: every one that is still waited for is a failure.
@@ -151,7 +149,7 @@ impl Watcher for State {
     }
 
     fn awaiters(&self) -> Vec<TaskHandle> {
-        self.waker.borrow().as_ref().and_then(TaskHandle::of_waker).into_iter().collect()
+        self.awaiter.task().into_iter().collect()
     }
 }
 
@@ -207,10 +205,13 @@ impl<T> AsCompleted<T> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let ended = self.state.ended.borrow_mut().pop_front();
+        let state = &self.state;
+        let ended = if state.awaiter.wait(cx, || !state.ended.borrow().is_empty()) {
+            state.ended.borrow_mut().pop_front()
+        } else {
+            None
+        };
         let Some(ended) = ended else {
-            let before = self.state.waker.replace(Some(cx.waker().clone()));
-            drop(before);
             report_wait(&NEXT, Some(self.state.location));
             return Poll::Pending;
         };
@@ -235,7 +236,7 @@ struct Asking<'a, T>(&'a mut AsCompleted<T>);
 
 impl<T> Drop for Asking<'_, T> {
     fn drop(&mut self) {
-        drop(self.0.state.waker.take());
+        self.0.state.awaiter.forget();
     }
 }
 
@@ -257,7 +258,7 @@ impl<T> Stream for AsCompleted<T> {
 
 impl<T> Drop for AsCompleted<T> {
     fn drop(&mut self) {
-        drop(self.state.waker.take());
+        self.state.awaiter.forget();
         self.state.unwatch();
         let timer = self.state.timer.take();
         if let Some(timer) = timer {

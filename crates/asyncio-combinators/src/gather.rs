@@ -379,8 +379,11 @@ impl<T> Future for Gather<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        let Some(verdict) = this.state.verdict() else {
+        if !this.state.is_done() {
             this.state.completion.set_awaiter(this.key, cx.waker());
+        }
+        // Looked at after that: the clone of the waker may have been the code of others, and have completed a child.
+        let Some(verdict) = this.state.verdict() else {
             let state = &this.state.0;
             this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&GATHER, Some(this.state.location));

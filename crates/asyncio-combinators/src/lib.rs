@@ -40,6 +40,7 @@
 
 mod as_completed;
 mod async_generator;
+mod awaiter;
 mod child;
 mod exception_group;
 mod gather;

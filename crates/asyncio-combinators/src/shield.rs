@@ -220,6 +220,9 @@ impl<T> Future for Shield<T> {
         };
         if !state.ended.get() {
             state.completion.set_awaiter(this.key, cx.waker());
+        }
+        // Looked at after that: the clone of the waker may have been the code of others, and have completed what is shielded.
+        if !state.ended.get() {
             this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&SHIELD, Some(state.location));
             return Poll::Pending;

@@ -14,12 +14,12 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
 use std::rc::Rc;
-use std::task::Waker;
 
 use asyncio_executor::{
     CancelKind, CancelledError, Fault, ScopeKey, Task, TaskBuilder, TaskHandle, Watcher, cancelled_task, create_task,
 };
 
+use crate::awaiter::Awaiter;
 use crate::exception_group::ExceptionGroup;
 use children::{Child, Children};
 use run::run;
@@ -62,7 +62,7 @@ struct State {
     parent_cancel_requested: Cell<bool>,
     errors: RefCell<Vec<Box<dyn Error>>>,
     panic: Cell<Option<Box<dyn Any + Send>>>,
-    waker: RefCell<Option<Waker>>,
+    awaiter: Awaiter,
     location: &'static Location<'static>,
 }
 
@@ -138,10 +138,7 @@ impl Watcher for State {
     fn finished(self: Rc<Self>, index: usize) {
         let child = self.children.borrow_mut().take(index);
         if self.unfinished() == 0 {
-            let waker = self.waker.take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.awaiter.wake();
         }
         let failed = child.is_some_and(|child| self.note(child));
         if failed && !self.aborting.get() {

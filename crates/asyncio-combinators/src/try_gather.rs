@@ -210,8 +210,11 @@ impl<C: TryChildren> Future for TryGather<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Some(verdict) = this.state.verdict.get() else {
+        if !this.state.is_done() {
             this.state.completion.set_awaiter(this.key, cx.waker());
+        }
+        // Looked at after that: the clone of the waker may have been the code of others, and have completed a child.
+        let Some(verdict) = this.state.verdict.get() else {
             let state = &this.state;
             this.link.get_or_insert_with(|| AwaitLink::new(state.clone())).attach_with(cx.waker());
             report_wait(&TRY_GATHER, Some(this.state.location));

@@ -1,12 +1,12 @@
 //! `wait`: until the first, the first failed, or all of some tasks are done, or a time has passed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
@@ -14,6 +14,7 @@ use asyncio_event_loop::Timer;
 use asyncio_executor::{SharedTask, Task, TaskHandle, Watcher, call_soon};
 use pin_project_lite::pin_project;
 
+use crate::awaiter::Awaiter;
 use crate::child::Control;
 use crate::gather::{Gather, Gathering, GatheringResults};
 use crate::shield::Shield;
@@ -244,7 +245,7 @@ struct State {
     unfinished: Cell<usize>,
     when: ReturnWhen,
     released: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    awaiter: Awaiter,
 }
 
 impl Watcher for State {
@@ -258,15 +259,12 @@ impl Watcher for State {
             ReturnWhen::AllCompleted => false,
         };
         if (over || self.unfinished.get() == 0) && !self.released.replace(true) {
-            let waker = self.waker.take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            self.awaiter.wake();
         }
     }
 
     fn awaiters(&self) -> Vec<TaskHandle> {
-        self.waker.borrow().as_ref().and_then(TaskHandle::of_waker).into_iter().collect()
+        self.awaiter.task().into_iter().collect()
     }
 }
 
@@ -292,7 +290,7 @@ impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(state) = self.0.take() {
             // Notices that are on their way find nobody to wake.
-            drop(state.waker.take());
+            state.awaiter.forget();
             let watcher: Rc<dyn Watcher> = state.clone();
             for control in &state.controls {
                 control.unwatch(&watcher);
@@ -325,30 +323,23 @@ impl<W: Waitable> Future for WaitFuture<W> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let timer = this.timer.as_ref();
-        let over = match &this.watching.0 {
-            None => {
-                if let Some(timeout) = *this.timeout {
-                    timer.arm_wake_after(timeout, cx.waker());
-                }
-                let tasks = this.tasks.as_ref().expect("`wait` is not polled again after it has completed");
-                this.watching.0 = Some(watch(tasks, std::mem::take(this.probes), *this.when));
-                false
+        let state = this.watching.0.get_or_insert_with(|| {
+            if let Some(timeout) = *this.timeout {
+                timer.arm_wake_after(timeout, cx.waker());
             }
-            Some(state) => state.released.get() || (this.timeout.is_some() && !timer.is_armed()),
-        };
-        if over {
-            timer.disarm();
-            drop(std::mem::replace(this.watching, Watching(None)));
-            let tasks = this.tasks.take().expect("`wait` is not polled again after it has completed");
-            return Poll::Ready(tasks.into_iter().partition(|task| task.control().is_done()));
-        }
-        if let Some(state) = &this.watching.0 {
-            let before = state.waker.replace(Some(cx.waker().clone()));
-            drop(before);
-        }
+            let tasks = this.tasks.as_ref().expect("`wait` is not polled again after it has completed");
+            watch(tasks, std::mem::take(this.probes), *this.when)
+        });
         timer.update_waker(cx.waker());
-        report_wait(&WAIT, Some(this.location));
-        Poll::Pending
+        let time_is_up = this.timeout.is_some() && !timer.is_armed();
+        if !time_is_up && !state.awaiter.wait(cx, || state.released.get()) {
+            report_wait(&WAIT, Some(this.location));
+            return Poll::Pending;
+        }
+        timer.disarm();
+        drop(std::mem::replace(this.watching, Watching(None)));
+        let tasks = this.tasks.take().expect("`wait` is not polled again after it has completed");
+        Poll::Ready(tasks.into_iter().partition(|task| task.control().is_done()))
     }
 }
 
@@ -357,7 +348,7 @@ fn watch<W: Waitable>(tasks: &[W], probes: Vec<ErrProbe>, when: ReturnWhen) -> R
     let controls: Vec<Control> = tasks.iter().map(Waitable::control).collect();
     let unfinished = Cell::new(controls.len());
     let state =
-        Rc::new(State { controls, probes, unfinished, when, released: Cell::new(false), waker: RefCell::new(None) });
+        Rc::new(State { controls, probes, unfinished, when, released: Cell::new(false), awaiter: Awaiter::default() });
     for (index, control) in state.controls.iter().enumerate() {
         if control.is_done() {
             let state = state.clone();

@@ -1,10 +1,10 @@
 //! `wait_for`: a future, with a limit on its time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::panic::Location;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use asyncio_context::{WaitKind, report_wait};
@@ -12,6 +12,7 @@ use asyncio_executor::{
     CancelKind, CancelledError, SharedTask, Task, TaskHandle, Watcher, catch_cancelled, create_task,
 };
 
+use crate::awaiter::Awaiter;
 use crate::child::Control;
 use crate::gather::Gather;
 use crate::identity::same;
@@ -116,20 +117,17 @@ fn known<F: Future>(future: &F) -> Option<Control> {
 #[derive(Default)]
 struct Ended {
     ended: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
+    awaiter: Awaiter,
 }
 
 impl Watcher for Ended {
     fn finished(self: Rc<Self>, _: usize) {
         self.ended.set(true);
-        let waker = self.waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.awaiter.wake();
     }
 
     fn awaiters(&self) -> Vec<TaskHandle> {
-        self.waker.borrow().as_ref().and_then(TaskHandle::of_waker).into_iter().collect()
+        self.awaiter.task().into_iter().collect()
     }
 }
 
@@ -139,7 +137,7 @@ struct Watching<'a>(&'a Control, Rc<Ended>);
 impl Drop for Watching<'_> {
     fn drop(&mut self) {
         // A notice that is on its way finds nobody to wake.
-        drop(self.1.waker.take());
+        self.1.awaiter.forget();
         let watcher: Rc<dyn Watcher> = self.1.clone();
         self.0.unwatch(&watcher);
     }
@@ -152,11 +150,9 @@ async fn cancel_and_wait(control: &Control, location: &'static Location<'static>
     let _watching = Watching(control, ended.clone());
     control.cancel(&CancelledError::at(CancelKind::Timeout, location));
     poll_fn(|cx| {
-        if ended.ended.get() {
+        if ended.awaiter.wait(cx, || ended.ended.get()) {
             return Poll::Ready(());
         }
-        let before = ended.waker.replace(Some(cx.waker().clone()));
-        drop(before);
         report_wait(&WAIT_FOR, Some(location));
         Poll::Pending
     })

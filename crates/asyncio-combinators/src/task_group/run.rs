@@ -15,6 +15,7 @@ use asyncio_context::{WaitKind, report_wait};
 use asyncio_executor::{CancelKind, CancelledError, Fault, Scope, current_task};
 use pin_project_lite::pin_project;
 
+use crate::awaiter::Awaiter;
 use crate::exception_group::ExceptionGroup;
 use crate::task_group::{State, TaskGroup};
 
@@ -82,7 +83,7 @@ impl Drop for Abandon<'_> {
                 Fault::new("exception in a task group that was dropped").payload(payload).report();
             }
         }
-        drop(self.0.waker.take());
+        self.0.awaiter.forget();
         self.0.parent.take();
     }
 }
@@ -94,11 +95,9 @@ async fn wait_for_children(state: &State) -> (Option<CancelledError>, bool) {
     let mut first = None;
     while state.unfinished() > 0 {
         let wait = poll_fn(|cx| {
-            if state.unfinished() == 0 {
+            if state.awaiter.wait(cx, || state.unfinished() == 0) {
                 return Poll::Ready(());
             }
-            let before = state.waker.replace(Some(cx.waker().clone()));
-            drop(before);
             report_wait(&GROUP, Some(state.location));
             Poll::Pending
         });
@@ -134,7 +133,7 @@ pub(super) async fn run<R, E: Into<Box<dyn Error>>>(
         parent_cancel_requested: Cell::new(false),
         errors: RefCell::new(Vec::new()),
         panic: Cell::new(None),
-        waker: RefCell::new(None),
+        awaiter: Awaiter::default(),
         location,
     });
     let group = TaskGroup { state: state.clone() };

@@ -4,6 +4,7 @@ mod api;
 mod as_completed;
 mod async_generator;
 mod call_graph;
+mod clones;
 mod count;
 mod everywhere;
 mod foreign;
