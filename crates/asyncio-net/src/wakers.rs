@@ -6,7 +6,10 @@ use std::task::{Context, Waker};
 
 /// Wakers, in the order of their coming. Nothing is allocated while nobody waits.
 #[derive(Default)]
-pub(crate) struct Wakers(Cell<Vec<(u64, Waker)>>);
+pub(crate) struct Wakers(Cell<Option<Numbered>>);
+
+/// In a box: a connection has several of these, and there seldom is anybody.
+type Numbered = Box<Vec<(u64, Waker)>>;
 
 /// The number of those who have no place of their own.
 const ANYBODY: u64 = 0;
@@ -34,7 +37,7 @@ impl Wakers {
     fn put(&self, cx: &Context<'_>, is_same: impl Fn(u64, &Waker) -> bool, number: u64) {
         // Cloning and dropping wakers may run code of the user: the cell is whole meanwhile, if empty.
         let waker = cx.waker().clone();
-        let mut wakers = self.0.take();
+        let mut wakers = self.0.take().unwrap_or_default();
         let before = match wakers.iter_mut().find(|(number, other)| is_same(*number, other)) {
             Some((_, kept)) => Some(std::mem::replace(kept, waker)),
             None => {
@@ -42,12 +45,12 @@ impl Wakers {
                 None
             }
         };
-        let meanwhile = self.0.replace(wakers);
+        let meanwhile = self.0.replace(Some(wakers));
         drop((before, meanwhile));
     }
 
     pub(crate) fn wake(&self) {
-        self.0.take().into_iter().for_each(|(_, waker)| waker.wake());
+        self.0.take().into_iter().flat_map(|wakers| *wakers).for_each(|(_, waker)| waker.wake());
     }
 }
 
@@ -60,10 +63,10 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut wakers = self.wakers.0.take();
+        let Some(mut wakers) = self.wakers.0.take() else { return };
         let place = wakers.iter().position(|(number, _)| *number == self.number);
         let removed = place.map(|place| wakers.remove(place));
-        self.wakers.0.set(wakers);
+        self.wakers.0.set(Some(wakers));
         drop(removed);
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::descriptor::{AsSource, RawSource};
 use crate::notifier::Notifier;
-use crate::registry::{Entry, Key, Registry};
+use crate::registry::{Entry, Key, Registry, Watched};
 use crate::source::{Source, State};
 use crate::sys::{Events, Poller};
 use crate::watch::{Interest, Watch};
@@ -157,11 +157,12 @@ impl Reactor {
                         return Some(Ready::Wakers { read, write });
                     }
                 }
-                Entry::Watch { user_key, interest, .. } => {
-                    let readable = noted.is_readable() && interest.get().is_readable();
-                    let writable = noted.is_writable() && interest.get().is_writable();
+                Entry::Watch(watched) => {
+                    let interest = watched.interest.get();
+                    let readable = noted.is_readable() && interest.is_readable();
+                    let writable = noted.is_writable() && interest.is_writable();
                     if readable || writable {
-                        return Some(Ready::Watch { key: *user_key, readable, writable });
+                        return Some(Ready::Watch { key: watched.user_key, readable, writable });
                     }
                 }
             }
@@ -206,7 +207,7 @@ impl Reactor {
     pub fn watch(&self, source: impl AsSource, interest: Interest, key: usize) -> io::Result<Watch> {
         let descriptor = source.as_raw_source();
         let shared = Rc::new(Cell::new(interest));
-        let entry = Entry::Watch { descriptor, user_key: key, interest: Rc::clone(&shared) };
+        let entry = Entry::Watch(Box::new(Watched { descriptor, user_key: key, interest: Rc::clone(&shared) }));
         let key =
             self.inner.insert(descriptor, entry, |token| self.inner.poller.add_watch(descriptor, token, interest))?;
         Ok(Watch::new(Rc::clone(&self.inner), key, descriptor, shared))
@@ -219,7 +220,7 @@ impl Reactor {
 
     /// Whether the descriptor has a [`Watch`] here.
     pub fn is_watched(&self, source: impl AsSource) -> bool {
-        matches!(self.inner.registry.borrow().find(source.as_raw_source()), Some(Entry::Watch { .. }))
+        matches!(self.inner.registry.borrow().find(source.as_raw_source()), Some(Entry::Watch(_)))
     }
 }
 
@@ -312,7 +313,7 @@ impl Inner {
                 // It fails if the descriptor was closed; whoever uses it finds out.
                 let _ = self.arm_source(state, key);
             }
-            Some(Entry::Watch { .. }) => self.silent.borrow_mut().push(key),
+            Some(Entry::Watch(_)) => self.silent.borrow_mut().push(key),
             None => {}
         }
     }
@@ -320,11 +321,11 @@ impl Inner {
     fn rearm_watches(&self) {
         let registry = self.registry.borrow();
         for key in self.silent.borrow_mut().drain(..) {
-            if let Some(Entry::Watch { descriptor, interest, .. }) = registry.get(key)
-                && registry.holds(*descriptor, key)
+            if let Some(Entry::Watch(watched)) = registry.get(key)
+                && registry.holds(watched.descriptor, key)
             {
                 // It fails if the descriptor was closed; its holder will find out by using it.
-                let _ = self.poller.modify_watch(*descriptor, key.token(), interest.get());
+                let _ = self.poller.modify_watch(watched.descriptor, key.token(), watched.interest.get());
             }
         }
     }

@@ -22,41 +22,52 @@ use crate::watch::Interest;
 /// descriptors are enough, and a generation is mistaken only if 4,096 registrations pass between an event and its wait.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 const INDEX_MASK: usize = (1 << INDEX_BITS) - 1;
-const GENERATION_MASK: usize = usize::MAX >> INDEX_BITS;
+const GENERATION_MASK: u32 = (usize::MAX >> INDEX_BITS) as u32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    index: usize,
-    generation: usize,
+    index: u32,
+    generation: u32,
 }
 
 impl Key {
     /// The word that the platform keeps. Never `usize::MAX` or the one below it: the last two indices are not given out.
     pub(crate) fn token(self) -> usize {
-        self.generation << INDEX_BITS | self.index
+        (self.generation as usize) << INDEX_BITS | self.index as usize
     }
 
     fn from_token(token: usize) -> Self {
-        Self { index: token & INDEX_MASK, generation: token >> INDEX_BITS }
+        Self { index: (token & INDEX_MASK) as u32, generation: (token >> INDEX_BITS) as u32 }
     }
 }
 
 pub(crate) enum Entry {
     Source(Rc<State>),
-    Watch { descriptor: RawSource, user_key: usize, interest: Rc<Cell<Interest>> },
+    /// In a box: there are few of them, and as many slots as sources.
+    Watch(Box<Watched>),
+}
+
+pub(crate) struct Watched {
+    pub(crate) descriptor: RawSource,
+    pub(crate) user_key: usize,
+    pub(crate) interest: Rc<Cell<Interest>>,
 }
 
 struct Slot {
-    generation: usize,
     entry: Option<Entry>,
+    generation: u32,
     /// The directions noted and not handed out yet; in the queue if there are any.
     noted: Option<Interest>,
 }
 
+// There is one for each connection.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Slot>() == 24);
+
 #[derive(Default)]
 pub(crate) struct Registry {
     slots: Vec<Slot>,
-    vacant: Vec<usize>,
+    vacant: Vec<u32>,
     by_descriptor: HashMap<RawSource, Key>,
     noted: VecDeque<Key>,
 }
@@ -65,21 +76,26 @@ impl Registry {
     /// Gives `entry` a key. `None` when there are no keys left.
     pub(crate) fn insert(&mut self, entry: Entry) -> Option<Key> {
         if let Some(index) = self.vacant.pop() {
-            let slot = &mut self.slots[index];
+            let slot = &mut self.slots[index as usize];
             slot.entry = Some(entry);
             return Some(Key { index, generation: slot.generation });
         }
-        let index = self.slots.len();
-        if index >= INDEX_MASK - 1 {
-            return None;
-        }
-        self.slots.push(Slot { generation: 0, entry: Some(entry), noted: None });
+        let index = u32::try_from(self.slots.len()).ok().filter(|index| (*index as usize) < INDEX_MASK - 1)?;
+        self.slots.push(Slot { entry: Some(entry), generation: 0, noted: None });
         Some(Key { index, generation: 0 })
+    }
+
+    fn slot(&self, key: Key) -> Option<&Slot> {
+        self.slots.get(key.index as usize).filter(|slot| slot.generation == key.generation)
+    }
+
+    fn slot_mut(&mut self, key: Key) -> Option<&mut Slot> {
+        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)
     }
 
     /// Takes out what `key` stands for. The caller drops it once nothing is borrowed.
     pub(crate) fn remove(&mut self, key: Key) -> Option<Entry> {
-        let slot = self.slots.get_mut(key.index).filter(|slot| slot.generation == key.generation)?;
+        let slot = self.slot_mut(key)?;
         let entry = slot.entry.take()?;
         slot.generation = (slot.generation + 1) & GENERATION_MASK;
         slot.noted = None;
@@ -108,8 +124,7 @@ impl Registry {
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Entry> {
-        let slot = self.slots.get(key.index).filter(|slot| slot.generation == key.generation)?;
-        slot.entry.as_ref()
+        self.slot(key)?.entry.as_ref()
     }
 
     pub(crate) fn find(&self, descriptor: RawSource) -> Option<&Entry> {
@@ -119,7 +134,7 @@ impl Registry {
     /// Notes what the platform reported; `None` if it reported somebody who is gone.
     pub(crate) fn note(&mut self, event: Event) -> Option<Key> {
         let key = Key::from_token(event.token);
-        let slot = self.slots.get_mut(key.index).filter(|slot| slot.generation == key.generation)?;
+        let slot = self.slot_mut(key)?;
         let entry = slot.entry.as_ref()?;
         if let Entry::Source(state) = entry {
             state.note(event);
@@ -138,11 +153,8 @@ impl Registry {
     pub(crate) fn pop_noted(&mut self) -> Option<(&Entry, Interest)> {
         loop {
             let key = self.noted.pop_front()?;
-            let slot = &mut self.slots[key.index];
-            if slot.generation == key.generation
-                && let Some(noted) = slot.noted.take()
-            {
-                return self.slots[key.index].entry.as_ref().map(|entry| (entry, noted));
+            if let Some(noted) = self.slot_mut(key).and_then(|slot| slot.noted.take()) {
+                return self.get(key).map(|entry| (entry, noted));
             }
         }
     }
@@ -160,7 +172,7 @@ impl Registry {
     pub(crate) fn sources(&self) -> impl Iterator<Item = &Rc<State>> {
         self.slots.iter().filter_map(|slot| match &slot.entry {
             Some(Entry::Source(state)) => Some(state),
-            Some(Entry::Watch { .. }) | None => None,
+            Some(Entry::Watch(_)) | None => None,
         })
     }
 }
@@ -182,7 +194,7 @@ mod tests {
     fn a_token_carries_index_and_generation() {
         let key = Key { index: 7, generation: 3 };
         assert_eq!(Key::from_token(key.token()), key);
-        let last = Key { index: INDEX_MASK - 2, generation: super::GENERATION_MASK };
+        let last = Key { index: (INDEX_MASK - 2) as u32, generation: super::GENERATION_MASK };
         assert!(last.token() < usize::MAX - 1);
     }
 
