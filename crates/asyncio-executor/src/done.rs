@@ -62,14 +62,54 @@ impl Waiter {
     }
 }
 
-/// The registrations: the first one in place, further ones in a vector. Most tasks have one.
+/// The registrations: the first one in place, further ones in a box. Most tasks have one.
 ///
 /// Nothing is dropped, cloned or woken while the list is being changed, because that may run the code of others.
 pub(crate) struct DoneList {
     len: Cell<usize>,
     first: Cell<Option<Waiter>>,
-    #[expect(clippy::box_collection, reason = "one word to be made and dropped instead of three; it is seldom there")]
-    rest: Cell<Option<Box<Vec<Waiter>>>>,
+    rest: Cell<Option<Box<Rest>>>,
+}
+
+/// All registrations but the first, in order. One more is frequent, that of a task group whose child is awaited; it needs no
+/// vector.
+#[derive(Default)]
+struct Rest {
+    second: Option<Waiter>,
+    more: Vec<Waiter>,
+}
+
+impl Rest {
+    fn push(&mut self, waiter: Waiter) {
+        if self.second.is_none() && self.more.is_empty() {
+            self.second = Some(waiter);
+        } else {
+            self.more.push(waiter);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Waiter> {
+        self.second.iter().chain(&self.more)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        self.second.iter_mut().chain(&mut self.more)
+    }
+
+    /// Moves those that `matches` says to `removed`.
+    fn extract(&mut self, mut matches: impl FnMut(&Waiter) -> bool, removed: &mut Vec<Waiter>) {
+        removed.extend(self.second.take_if(|waiter| matches(waiter)));
+        removed.extend(self.more.extract_if(.., |waiter| matches(waiter)));
+    }
+}
+
+impl IntoIterator for Rest {
+    type Item = Waiter;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<Waiter>, std::vec::IntoIter<Waiter>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.second.into_iter().chain(self.more)
+    }
 }
 
 impl DoneList {
@@ -145,7 +185,7 @@ impl DoneList {
             removed.extend(first.take());
         }
         if let Some(rest) = &mut rest {
-            removed.extend(rest.extract_if(.., |waiter| matches(waiter)));
+            rest.extract(&mut matches, &mut removed);
         }
         self.len.set(self.len.get() - removed.len());
         self.first.set(first);
