@@ -1,32 +1,33 @@
-//! Linux: `polling`'s epoll descriptor, waited on directly.
+//! Linux: an epoll descriptor of our own.
 //!
-//! `Poller::wait` of `polling` makes up to four system calls beside the wait. Here the wait is `epoll_pwait2` alone. What
-//! makes that possible:
+//! `polling`, with which the other platforms wait, keeps two more descriptors for each poller here, and its `Poller::wait`
+//! makes up to four system calls beside the wait. Here the wait is `epoll_pwait2` alone. What makes that possible:
 //!
 //! * Timeouts go to the kernel to the nanosecond, so there is no timer descriptor to set.
 //! * The bell is an eventfd, registered once, edge-triggered and never read: every write to it is an edge, whatever the
 //!   counter holds. (It would take 2^64 writes to fill the counter.)
 //! * Sources are registered edge-triggered for both directions, once.
 //!
-//! Registrations are made directly as well, because `polling` has no name for `EPOLLRDHUP`. Without that flag a short
-//! read could not tell "there is nothing left" from "only the end is left", see `readiness`.
+//! Nor has `polling` a name for `EPOLLRDHUP`. Without that flag a short read could not tell "there is nothing left" from
+//! "only the end is left", see `readiness`. So nothing of it would be used but the making of the descriptor, for which it
+//! and what it stands on would be a quarter of the time that the smallest program takes to build.
 
 mod syscall;
 
 use std::cell::Cell;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
 use syscall::Operation;
 
 use super::Event;
 use crate::descriptor::RawSource;
 use crate::watch::Interest;
 
-/// The bell's token. `polling` has registered descriptors of its own under `usize::MAX`; the registry gives out neither.
+/// The bell's token, which the registry does not give out.
 const BELL: u64 = usize::MAX as u64 - 1;
 
 /// How many events one wait can report; more are reported by the next. Large enough that a busy server rarely needs a
@@ -40,7 +41,7 @@ const SOURCE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLOUT | libc::E
 
 #[derive(Debug)]
 pub(crate) struct Poller {
-    poller: polling::Poller,
+    epoll: OwnedFd,
     bell: Bell,
     /// Whether to wait with `epoll_pwait2`. Goes to `false` once, when the kernel refuses that call.
     precise: Cell<bool>,
@@ -49,11 +50,15 @@ pub(crate) struct Poller {
 impl Poller {
     /// With `fallback`, waits as on a kernel without `epoll_pwait2`.
     pub(crate) fn new(fallback: bool) -> io::Result<Self> {
-        let poller = polling::Poller::new()?;
-        let bell = Bell { eventfd: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?) };
+        let epoll = syscall::epoll()?;
+        let bell = Bell { eventfd: Arc::new(syscall::eventfd()?.into()) };
         let flags = (libc::EPOLLIN | libc::EPOLLET) as u32;
-        syscall::control(poller.as_fd(), Operation::Add, bell.eventfd.as_raw_fd(), flags, BELL)?;
-        Ok(Self { poller, bell, precise: Cell::new(!fallback) })
+        syscall::control(epoll.as_fd(), Operation::Add, bell.eventfd.as_raw_fd(), flags, BELL)?;
+        Ok(Self { epoll, bell, precise: Cell::new(!fallback) })
+    }
+
+    fn epoll(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 
     pub(crate) fn bell(&self) -> Bell {
@@ -71,7 +76,7 @@ impl Poller {
     }
 
     pub(crate) fn add_source(&self, source: RawSource, token: usize) -> io::Result<()> {
-        syscall::control(self.poller.as_fd(), Operation::Add, source, SOURCE, token as u64)
+        syscall::control(self.epoll(), Operation::Add, source, SOURCE, token as u64)
     }
 
     /// Never called here, see `sources_rearm`.
@@ -80,15 +85,15 @@ impl Poller {
     }
 
     pub(crate) fn add_watch(&self, source: RawSource, token: usize, interest: Interest) -> io::Result<()> {
-        syscall::control(self.poller.as_fd(), Operation::Add, source, watch_flags(interest), token as u64)
+        syscall::control(self.epoll(), Operation::Add, source, watch_flags(interest), token as u64)
     }
 
     pub(crate) fn modify_watch(&self, source: RawSource, token: usize, interest: Interest) -> io::Result<()> {
-        syscall::control(self.poller.as_fd(), Operation::Modify, source, watch_flags(interest), token as u64)
+        syscall::control(self.epoll(), Operation::Modify, source, watch_flags(interest), token as u64)
     }
 
     pub(crate) fn delete(&self, source: RawSource) -> io::Result<()> {
-        syscall::control(self.poller.as_fd(), Operation::Delete, source, 0, 0)
+        syscall::control(self.epoll(), Operation::Delete, source, 0, 0)
     }
 
     /// Waits; returns early, with no events, when a signal arrives.
@@ -96,7 +101,7 @@ impl Poller {
         events.list.clear();
         // A look costs less by the call that has nothing to count.
         if self.precise.get() && timeout != Some(Duration::ZERO) {
-            match syscall::wait_precise(self.poller.as_fd(), &mut events.list, timeout) {
+            match syscall::wait_precise(self.epoll(), &mut events.list, timeout) {
                 // Before Linux 5.11 the call is unknown; sandboxes that do not know it refuse it.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
                     self.precise.set(false);
@@ -104,7 +109,7 @@ impl Poller {
                 result => return ignore_signal(result),
             }
         }
-        ignore_signal(syscall::wait_coarse(self.poller.as_fd(), &mut events.list, timeout))
+        ignore_signal(syscall::wait_coarse(self.epoll(), &mut events.list, timeout))
     }
 }
 
@@ -144,12 +149,12 @@ impl Events {
 /// Ends a wait from another thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Bell {
-    eventfd: Arc<OwnedFd>,
+    eventfd: Arc<File>,
 }
 
 impl Bell {
     pub(crate) fn ring(&self) {
         // A write to a nonblocking eventfd is not interrupted, and fails only when the counter is full.
-        let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        let _ = (&*self.eventfd).write(&1u64.to_ne_bytes());
     }
 }

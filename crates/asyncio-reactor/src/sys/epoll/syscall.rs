@@ -1,4 +1,4 @@
-//! The three system calls on an epoll descriptor, as safe functions.
+//! The system calls around an epoll descriptor, as safe functions.
 //!
 //! They are made through `libc` because `rustix` offers `epoll_pwait2` only to programs that give up kernels without it,
 //! and gives up the other call in exchange, for every crate of the program.
@@ -10,11 +10,12 @@
 //! 2. `epoll_ctl` reads one `epoll_event` and keeps no pointer to it.
 //! 3. The waits write at most as many `epoll_event`s as they are told there is room for, from the start of the room, and
 //!    return how many. They keep no pointer.
+//! 4. `epoll_create1` and `eventfd` take numbers only. A descriptor that they return is new, and nobody else's.
 
 #![expect(unsafe_code, reason = "system calls that fill a buffer")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
@@ -32,6 +33,27 @@ pub(super) enum Operation {
 struct KernelTimespec {
     seconds: i64,
     nanoseconds: i64,
+}
+
+/// A new epoll descriptor.
+pub(super) fn epoll() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers (rule 4).
+    owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
+}
+
+/// A new event counter, which does not block.
+pub(super) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: no pointers (rule 4).
+    owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+}
+
+/// What a call returned that makes a descriptor.
+fn owned(descriptor: RawFd) -> io::Result<OwnedFd> {
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: rule 4.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 pub(super) fn control(epoll: BorrowedFd<'_>, operation: Operation, fd: RawFd, flags: u32, data: u64) -> io::Result<()> {
