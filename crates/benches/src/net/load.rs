@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::net::sockopt::set_socket_linger;
-use rustix::time::Timespec;
+use rustix::event::Timespec;
 
 use crate::meter::{cpu_time_of, resident};
 use crate::net::{GREETING, Load, raise_limit};
