@@ -112,6 +112,7 @@ const FOR_BUILDERS: &[&str] = &[
     "spawn_thread",
     "watch_with_threads",
     "wake_next_turn",
+    "with_running",
     "panic_message",
     "raise",
     // What signatures need and nobody names.
