@@ -8,9 +8,9 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::net::sockopt::set_socket_linger;
-use rustix::event::Timespec;
 
 use crate::meter::{cpu_time_of, resident};
 use crate::net::{GREETING, Load, raise_limit};
