@@ -1,38 +1,19 @@
-#![expect(unsafe_code, reason = "only a table of functions can say what the clone of a waker does")]
 //! Wakers whose clone is code of others, and ends what it is about to wait for: nobody would be woken any more.
 
-use std::cell::RefCell;
+#[path = "../../../asyncio-executor/tests/it/clones/waker.rs"]
+mod waker;
+
 use std::future::Future as _;
 use std::pin::pin;
-use std::ptr;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Poll};
 
 use asyncio_combinators::{as_completed, gather, shield, try_gather, wait};
 use asyncio_executor::{Executor, Future};
 
-type Hook = Option<Box<dyn FnOnce()>>;
-
-thread_local!(static HOOK: RefCell<Hook> = const { RefCell::new(None) });
-
-fn clone(_: *const ()) -> RawWaker {
-    if let Some(hook) = HOOK.take() {
-        hook();
-    }
-    RawWaker::new(ptr::null(), &TABLE)
-}
-
-fn nothing(_: *const ()) {}
-
-static TABLE: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, nothing);
-
 /// Polls `future` once, with a waker that runs `hook` when it is cloned.
 fn poll_with<F: IntoFuture>(future: F, hook: impl FnOnce() + 'static) -> Poll<F::Output> {
-    HOOK.set(Some(Box::new(hook)));
-    // SAFETY: there is no data, and the functions keep the contract: none does anything that is not safe anywhere.
-    let waker = unsafe { Waker::new(ptr::null(), &TABLE) };
-    let polled = pin!(future.into_future()).poll(&mut Context::from_waker(&waker));
-    assert!(HOOK.take().is_none(), "the waker was not cloned");
-    polled
+    let waker = waker::waker(hook);
+    pin!(future.into_future()).poll(&mut Context::from_waker(&waker))
 }
 
 #[test]

@@ -1,39 +1,17 @@
-#![expect(unsafe_code, reason = "only a table of functions can say what the clone of a waker does")]
 //! Wakers whose clone is code of others: it may end what it is about to wait for, or panic.
 
-use std::cell::RefCell;
+mod waker;
+
 use std::future::Future as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::ptr;
 use std::rc::Rc;
-use std::task::{Context, RawWaker, RawWakerVTable, Waker};
+use std::task::Context;
 
 use asyncio_executor::{Executor, Future};
 
 use crate::trace::run;
-
-type Hook = Option<Box<dyn FnOnce()>>;
-
-thread_local!(static HOOK: RefCell<Hook> = const { RefCell::new(None) });
-
-fn clone(_: *const ()) -> RawWaker {
-    if let Some(hook) = HOOK.take() {
-        hook();
-    }
-    RawWaker::new(ptr::null(), &TABLE)
-}
-
-fn nothing(_: *const ()) {}
-
-static TABLE: RawWakerVTable = RawWakerVTable::new(clone, nothing, nothing, nothing);
-
-/// A waker that runs `hook` when it is cloned next.
-fn waker(hook: impl FnOnce() + 'static) -> Waker {
-    HOOK.set(Some(Box::new(hook)));
-    // SAFETY: there is no data, and the functions keep the contract: none does anything that is not safe anywhere.
-    unsafe { Waker::new(ptr::null(), &TABLE) }
-}
+use waker::waker;
 
 #[test]
 fn a_task_that_ends_while_its_awaiter_is_registered_is_not_waited_for() {
@@ -44,7 +22,7 @@ fn a_task_that_ends_while_its_awaiter_is_registered_is_not_waited_for() {
     assert!(task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
     let mut shared = pin!(executor.spawn(async { 1 }).shared());
     let inside = executor.clone();
-    let waker = self::waker(move || assert_eq!(run(&inside), 1));
+    let waker = waker::waker(move || assert_eq!(run(&inside), 1));
     assert!(shared.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
 }
 
